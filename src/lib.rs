@@ -1,0 +1,46 @@
+//! countersign: a signing and authenticating reverse proxy gateway.
+//!
+//! The map of the house, floor by floor. A room imports from the floors below it, never from its own or from above
+//! (`tests/floors.rs` holds that, and that this map is true).
+//!
+//! ```text
+//! 11  cli
+//! 10  server, demo
+//! 9   worker, admin
+//! 8   listen
+//! 7   gateway, reload
+//! 6   upstream
+//! 5   snapshot, outbound
+//! 4   route, operation, body
+//! 3   target, credentials
+//! 2   config, reason, caller, metrics, audit
+//! 1   sign, checksum
+//! 0   secret
+//! ```
+
+#![forbid(unsafe_code)]
+
+pub mod admin;
+pub mod audit;
+pub mod body;
+pub mod caller;
+pub mod checksum;
+pub mod cli;
+pub mod config;
+pub mod credentials;
+pub mod demo;
+pub mod gateway;
+pub mod listen;
+pub mod metrics;
+pub mod operation;
+pub mod outbound;
+pub mod reason;
+pub mod reload;
+pub mod route;
+pub mod secret;
+pub mod server;
+pub mod sign;
+pub mod snapshot;
+pub mod target;
+pub mod upstream;
+pub mod worker;
