@@ -1,0 +1,314 @@
+//! CloudStack: HMAC-SHA1 over the sorted parameters of the query and the form (`ApiServer.verifyRequest`).
+//!
+//! `sign` rebuilds the request: the caller's own key parameters are dropped, signature version 3 with `expires` is
+//! added, and what is emitted is strictly encoded. It never signs what the server would read in another way: a name
+//! given twice, or one that holds `&` or `=`, is refused, because names enter the string to sign unencoded.
+
+use std::cmp::Ordering;
+use std::time::Duration;
+
+use jiff::Timestamp;
+
+use super::digest::MacSha1;
+use super::edits::{Field, text};
+use super::encode::{self, Keep, Plus};
+use super::{BodyNeed, Edits, Head, Payload, Scratch, SignError, Stages, VerifyError};
+use crate::secret::Key;
+
+mod command;
+mod verify;
+
+pub use command::is_read_command;
+
+/// The farthest that `expires` may lie ahead; servers that enforce timestamps refuse more
+/// (`enforce.post.requests.and.timestamps`).
+pub const MAX_EXPIRES: Duration = Duration::from_secs(15 * 60);
+
+/// The default of `expires`.
+pub const DEFAULT_EXPIRES: Duration = Duration::from_secs(10 * 60);
+
+/// Options of `sign.cloudstack`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Options {
+    /// How long a signed request holds; [`MAX_EXPIRES`] at most, and no more than that is ever written.
+    pub expires: Duration,
+    /// Whether `verify` judges like a server with `enforce.post.requests.and.timestamps`. Signing always complies.
+    pub enforce_post_and_timestamps: bool,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self { expires: DEFAULT_EXPIRES, enforce_post_and_timestamps: false }
+    }
+}
+
+/// Whether a parameter is the gateway's own: what a caller sends under such a name, in any letter case, is dropped.
+pub fn is_reserved(name: &str) -> bool {
+    reserved(name.as_bytes())
+}
+
+fn reserved(name: &[u8]) -> bool {
+    [API_KEY, SIGNATURE, SIGNATURE_VERSION, EXPIRES, b"sessionkey"]
+        .iter()
+        .any(|word| name.eq_ignore_ascii_case(word))
+}
+
+const API_KEY: &[u8] = b"apiKey";
+const SIGNATURE: &[u8] = b"signature";
+const SIGNATURE_VERSION: &[u8] = b"signatureVersion";
+const EXPIRES: &[u8] = b"expires";
+
+/// Writes the string to sign of decoded parameters: `signature` (in any letter case) left out, sorted by name, names
+/// raw, values Java-encoded, all in lower case.
+///
+/// Allocates only for a name that holds `Σ`, whose lower case depends on its neighbours.
+pub fn string_to_sign<'a, 's>(
+    parameters: impl IntoIterator<Item = (&'a str, &'a str)>,
+    scratch: &'s mut Scratch,
+) -> Result<&'s [u8], SignError> {
+    scratch.clear();
+    for (name, value) in parameters {
+        push(scratch, name.as_bytes(), value.as_bytes())?;
+    }
+    write_string_to_sign(scratch)?;
+    Ok(&scratch.to_sign)
+}
+
+/// CloudStack with a key in it.
+pub struct Signer {
+    options: Options,
+    id: String,
+    mac: MacSha1,
+}
+
+impl Signer {
+    /// Prepares the keyed state; a session token does not exist in CloudStack and is refused.
+    pub fn new(options: Options, key: Key) -> Result<Self, SignError> {
+        super::usable(&key)?;
+        if key.session_token.is_some() {
+            return Err(SignError::Credential("CloudStack has no session tokens"));
+        }
+        Ok(Self { options, mac: MacSha1::new(key.secret.expose()), id: key.id })
+    }
+
+    fn finish(&self, scratch: &mut Scratch) -> Result<(), SignError> {
+        write_string_to_sign(scratch)?;
+        encode::base64(&self.mac.sign(&scratch.to_sign), &mut scratch.signature);
+        Ok(())
+    }
+}
+
+impl super::Signer for Signer {
+    fn body_need(&self, head: &Head<'_>) -> BodyNeed {
+        if is_form(head) { BodyNeed::Form } else { BodyNeed::Nothing }
+    }
+
+    fn sign<'s>(
+        &self,
+        head: &Head<'_>,
+        payload: Payload<'_>,
+        now: Timestamp,
+        scratch: &'s mut Scratch,
+    ) -> Result<Edits<'s>, SignError> {
+        scratch.clear();
+        let query = head.query.unwrap_or_default().as_bytes();
+        collect(scratch, query, "query")?;
+        let from_query = scratch.fields.len();
+        let form = form_of(head, payload);
+        if let Some(form) = form {
+            collect(scratch, form, "form")?;
+        }
+        let Scratch { arena, fields, query: new_query, form: new_form, .. } = &mut *scratch;
+        emit(arena, &fields[..from_query], new_query);
+        emit(arena, &fields[from_query..], new_form);
+
+        let own = scratch.fields.len();
+        push(scratch, API_KEY, self.id.as_bytes())?;
+        push(scratch, SIGNATURE_VERSION, b"3")?;
+        let start = scratch.arena.len();
+        scratch.arena.extend_from_slice(EXPIRES);
+        let middle = scratch.arena.len();
+        let expires = now.checked_add(self.options.expires.min(MAX_EXPIRES)).map_err(|_| SignError::Clock)?;
+        super::date::iso(expires, &mut scratch.arena)?;
+        scratch.fields.push(Field::closing(&scratch.arena, start, middle)?);
+        // Everything the gateway adds goes where the form is; into the query only when there is no form.
+        let Scratch { arena, fields, query: new_query, form: new_form, .. } = &mut *scratch;
+        emit(arena, &fields[own..], if form.is_some() { new_form } else { new_query });
+
+        refuse_repeated(scratch, if form.is_some() { "query and form" } else { "query" })?;
+        self.finish(scratch)?;
+        let Scratch { signature, query: new_query, form: new_form, .. } = &mut *scratch;
+        emit_pair(SIGNATURE, signature, if form.is_some() { new_form } else { new_query });
+
+        let scratch = &*scratch;
+        Ok(Edits {
+            headers: [const { None }; super::edits::MAX_HEADERS],
+            query: match form {
+                Some(_) if head.query.is_none() => None,
+                _ => Some(text(&scratch.query, "query")?),
+            },
+            form: form.map(|_| text(&scratch.form, "form")).transpose()?,
+            stages: scratch.stages()?,
+        })
+    }
+
+    fn verify(
+        &self,
+        head: &Head<'_>,
+        payload: Payload<'_>,
+        now: Timestamp,
+        scratch: &mut Scratch,
+    ) -> Result<(), VerifyError> {
+        self.judge(head, payload, now, scratch)
+    }
+
+    fn expected<'s>(
+        &self,
+        head: &Head<'_>,
+        payload: Payload<'_>,
+        scratch: &'s mut Scratch,
+    ) -> Result<Stages<'s>, VerifyError> {
+        verify::read_parameters(head, payload, scratch)?;
+        self.finish(scratch)?;
+        Ok(scratch.stages()?)
+    }
+}
+
+/// Whether the body is a form, by its media type; parameters such as a charset do not matter.
+fn is_form(head: &Head<'_>) -> bool {
+    super::sole(head, "content-type").is_some_and(|value| {
+        let media = value.split(|&b| b == b';').next().unwrap_or_default().trim_ascii();
+        media.eq_ignore_ascii_case(b"application/x-www-form-urlencoded")
+    })
+}
+
+fn form_of<'p>(head: &Head<'_>, payload: Payload<'p>) -> Option<&'p [u8]> {
+    match payload {
+        Payload::Whole(body) if !body.is_empty() && is_form(head) => Some(body),
+        _ => None,
+    }
+}
+
+fn push(scratch: &mut Scratch, name: &[u8], value: &[u8]) -> Result<(), SignError> {
+    let start = scratch.arena.len();
+    scratch.arena.extend_from_slice(name);
+    let middle = scratch.arena.len();
+    scratch.arena.extend_from_slice(value);
+    scratch.fields.push(Field::closing(&scratch.arena, start, middle)?);
+    Ok(())
+}
+
+/// Decodes one wire piece to the end of the arena.
+fn decode_field(
+    scratch: &mut Scratch,
+    name: &[u8],
+    value: &[u8],
+    what: &'static str,
+) -> Result<Field, SignError> {
+    let arena = &mut scratch.arena;
+    let start = arena.len();
+    encode::decode(name, Plus::Space, arena).map_err(|_| SignError::Encoding(what))?;
+    let middle = arena.len();
+    encode::decode(value, Plus::Space, arena).map_err(|_| SignError::Encoding(what))?;
+    for part in [&arena[start..middle], &arena[middle..]] {
+        text(part, what)?;
+    }
+    Field::closing(arena, start, middle)
+}
+
+/// Takes the caller's parameters, without those that the gateway sets.
+fn collect(scratch: &mut Scratch, wire: &[u8], what: &'static str) -> Result<(), SignError> {
+    for (name, value) in encode::pieces(wire) {
+        let field = decode_field(scratch, name, value.unwrap_or_default(), what)?;
+        let name = field.name(&scratch.arena);
+        if reserved(name) {
+            continue;
+        }
+        if name.iter().any(|&b| encode::is_control(b)) {
+            return Err(SignError::Control("parameter name"));
+        }
+        // Tomcat drops a parameter without a name from one of its two readings and keeps it in the other.
+        if name.is_empty() || name.iter().any(|&b| matches!(b, b'=' | b'&')) {
+            return Err(SignError::Ambiguous("parameter name"));
+        }
+        scratch.fields.push(field);
+    }
+    Ok(())
+}
+
+fn emit(arena: &[u8], fields: &[Field], out: &mut Vec<u8>) {
+    for field in fields {
+        emit_pair(field.name(arena), field.value(arena), out);
+    }
+}
+
+fn emit_pair(name: &[u8], value: &[u8], out: &mut Vec<u8>) {
+    if !out.is_empty() {
+        out.push(b'&');
+    }
+    encode::percent(name, Keep::Unreserved, out);
+    out.push(b'=');
+    encode::percent(value, Keep::Unreserved, out);
+}
+
+/// Java's `String.compareTo`: by UTF-16 code unit, which differs from UTF-8's order above U+FFFF.
+fn java_order(a: &[u8], b: &[u8]) -> Ordering {
+    if a.is_ascii() && b.is_ascii() {
+        return a.cmp(b);
+    }
+    match (std::str::from_utf8(a), std::str::from_utf8(b)) {
+        (Ok(a), Ok(b)) => a.encode_utf16().cmp(b.encode_utf16()),
+        _ => a.cmp(b),
+    }
+}
+
+fn sort(scratch: &mut Scratch) {
+    let Scratch { arena, fields, .. } = scratch;
+    fields.sort_unstable_by(|a, b| {
+        java_order(a.name(arena), b.name(arena)).then_with(|| a.position().cmp(&b.position()))
+    });
+}
+
+fn refuse_repeated(scratch: &mut Scratch, what: &'static str) -> Result<(), SignError> {
+    sort(scratch);
+    let Scratch { arena, fields, .. } = scratch;
+    let twice = fields.windows(2).any(|pair| pair[0].name(arena) == pair[1].name(arena));
+    if twice { Err(SignError::Repeated(what)) } else { Ok(()) }
+}
+
+fn write_string_to_sign(scratch: &mut Scratch) -> Result<(), SignError> {
+    sort(scratch);
+    let Scratch { arena, fields, to_sign, .. } = scratch;
+    for field in fields.iter() {
+        let name = field.name(arena);
+        if name.eq_ignore_ascii_case(SIGNATURE) {
+            continue;
+        }
+        if !to_sign.is_empty() {
+            to_sign.push(b'&');
+        }
+        if name.is_ascii() {
+            to_sign.extend(name.iter().map(u8::to_ascii_lowercase));
+        } else {
+            lower(text(name, "parameter name")?, to_sign);
+        }
+        to_sign.push(b'=');
+        encode::java_lower(field.value(arena), to_sign);
+    }
+    Ok(())
+}
+
+/// Java's `String.toLowerCase`. The `&` and `=` around a name end the context that a final sigma looks at, so a name
+/// alone folds as it does inside the whole string.
+fn lower(name: &str, out: &mut Vec<u8>) {
+    if name.contains('\u{3a3}') {
+        out.extend_from_slice(name.to_lowercase().as_bytes());
+        return;
+    }
+    for c in name.chars().flat_map(char::to_lowercase) {
+        out.extend_from_slice(c.encode_utf8(&mut [0; 4]).as_bytes());
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,151 @@
+//! What signing changes, and where the text of it is written.
+//!
+//! [`Scratch`] is reused from one signature to the next: cleared, never freed, so that signing allocates nothing
+//! once it is warm. [`Edits`] borrow from it and are applied by the shell; a dry run applies nothing.
+
+use std::ops::Range;
+
+use http::HeaderName;
+use zeroize::Zeroize as _;
+
+use super::SignError;
+
+/// The most headers that any scheme sets.
+pub const MAX_HEADERS: usize = 5;
+
+/// The outcome of one signature.
+pub struct Edits<'s> {
+    /// Headers to set, replacing any of the same name.
+    pub headers: [Option<(HeaderName, &'s str)>; MAX_HEADERS],
+    /// The whole new query without its `?`, when the scheme writes one; the old one is dropped. An empty text means
+    /// that the request has no query.
+    pub query: Option<&'s str>,
+    /// The whole new form body, when the scheme signs in a form.
+    pub form: Option<&'s str>,
+    /// The intermediate texts, for `sign`, `explain`, golden tests and the audit's digest.
+    pub stages: Stages<'s>,
+}
+
+/// The named stages of a signature.
+#[derive(Clone, Copy)]
+pub struct Stages<'s> {
+    /// SigV4 only.
+    pub canonical_request: Option<&'s [u8]>,
+    /// What the MAC is taken over.
+    pub string_to_sign: &'s [u8],
+    /// As the scheme writes it: hex or Base64. Never logged.
+    pub signature: &'s str,
+}
+
+/// Reused buffers for one signature at a time. Keep one per thread and lend it to each call; what a call returns
+/// borrows from it, so the borrow checker sees to it that nothing is read after the next signature began.
+///
+/// It may hold a session token and signatures, so it is wiped when dropped.
+#[derive(Default)]
+pub struct Scratch {
+    /// Decoded or respelled pieces that `fields` points into.
+    pub(super) arena: Vec<u8>,
+    /// What is sorted: parameters or headers.
+    pub(super) fields: Vec<Field>,
+    /// SigV4's canonical request.
+    pub(super) canonical: Vec<u8>,
+    /// The string to sign.
+    pub(super) to_sign: Vec<u8>,
+    /// The signature as the scheme writes it.
+    pub(super) signature: Vec<u8>,
+    /// The text of each header that is set, or of each authentication parameter while verifying.
+    pub(super) values: [Vec<u8>; MAX_HEADERS],
+    /// The new query.
+    pub(super) query: Vec<u8>,
+    /// The new form.
+    pub(super) form: Vec<u8>,
+}
+
+impl Scratch {
+    /// Empty buffers; they grow to the size of the largest request seen.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Empties every buffer and frees none.
+    pub(super) fn clear(&mut self) {
+        self.arena.clear();
+        self.fields.clear();
+        self.canonical.clear();
+        self.to_sign.clear();
+        self.signature.clear();
+        self.values.iter_mut().for_each(Vec::clear);
+        self.query.clear();
+        self.form.clear();
+    }
+
+    /// The stages of a scheme that has no canonical request.
+    pub(super) fn stages(&self) -> Result<Stages<'_>, SignError> {
+        Ok(Stages {
+            canonical_request: None,
+            string_to_sign: &self.to_sign,
+            signature: text(&self.signature, "signature")?,
+        })
+    }
+}
+
+impl Drop for Scratch {
+    fn drop(&mut self) {
+        for buffer in [
+            &mut self.arena,
+            &mut self.canonical,
+            &mut self.to_sign,
+            &mut self.signature,
+            &mut self.query,
+            &mut self.form,
+        ] {
+            buffer.zeroize();
+        }
+        self.values.iter_mut().for_each(Vec::zeroize);
+    }
+}
+
+/// A name and a value in [`Scratch`]'s arena. Offsets are 32 bits: a head and a form are limited far below that.
+#[derive(Clone, Copy)]
+pub(super) struct Field {
+    start: u32,
+    middle: u32,
+    end: u32,
+}
+
+impl Field {
+    /// The field whose name begins at `start` and whose value begins at `middle` and ends where the arena ends.
+    pub(super) fn closing(arena: &[u8], start: usize, middle: usize) -> Result<Self, SignError> {
+        let offset = |at: usize| u32::try_from(at).map_err(|_| SignError::TooLong);
+        Ok(Self { start: offset(start)?, middle: offset(middle)?, end: offset(arena.len())? })
+    }
+
+    fn slice(range: Range<u32>, arena: &[u8]) -> &[u8] {
+        let at = |offset| usize::try_from(offset).unwrap_or(usize::MAX);
+        arena.get(at(range.start)..at(range.end)).unwrap_or_default()
+    }
+
+    pub(super) fn name<'a>(&self, arena: &'a [u8]) -> &'a [u8] {
+        Self::slice(self.start..self.middle, arena)
+    }
+
+    pub(super) fn value<'a>(&self, arena: &'a [u8]) -> &'a [u8] {
+        Self::slice(self.middle..self.end, arena)
+    }
+
+    /// Takes what was appended to the arena since as more of this field's value. Only for the last field.
+    pub(super) fn extend(&mut self, arena: &[u8]) -> Result<(), SignError> {
+        self.end = u32::try_from(arena.len()).map_err(|_| SignError::TooLong)?;
+        Ok(())
+    }
+
+    /// Where the field stands among the others, for telling equal names apart by their order.
+    pub(super) fn position(&self) -> u32 {
+        self.start
+    }
+}
+
+/// The text of a buffer that was written as text.
+pub(super) fn text<'s>(buffer: &'s [u8], what: &'static str) -> Result<&'s str, SignError> {
+    std::str::from_utf8(buffer).map_err(|_| SignError::Encoding(what))
+}

@@ -1,0 +1,227 @@
+//! Amazon S3 signature version 2, in its header form and its query form, in the dialects of the servers that still
+//! verify it (`rgw_auth_s3.cc`, `cmd/signature-v2.go`, Arsenal `lib/auth/v2`, s3proxy, s3s).
+//!
+//! The string to sign is made of raw lines, so anything that could move a field boundary is refused, decoded
+//! sub-resource values included. The signature does not cover the body.
+
+use http::HeaderName;
+use http::header::{AUTHORIZATION, DATE};
+use jiff::Timestamp;
+use zeroize::Zeroizing;
+
+use super::digest::MacSha1;
+use super::edits::text;
+use super::encode::{self, Keep, Plus};
+use super::{BodyNeed, Edits, Head, Payload, Scratch, SignError, Stages, VerifyError, date};
+use crate::secret::Key;
+
+mod canonical;
+mod dialect;
+mod verify;
+
+pub use dialect::Dialect;
+
+/// The header, and in the query form the parameter, of a temporary credential's token.
+const TOKEN: HeaderName = HeaderName::from_static("x-amz-security-token");
+
+/// Seven days, the longest that a presigned URL may hold (Arsenal refuses more).
+const MAX_PRESIGNED: u32 = 604_800;
+
+/// Options of `sign.s3-v2`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Options {
+    /// Whose list of sub-resources is signed.
+    pub dialect: Dialect,
+    /// Query names that are signed in addition to the dialect's.
+    pub extra_sub_resources: Vec<String>,
+}
+
+impl Options {
+    /// The dialect's own list.
+    pub fn new(dialect: Dialect) -> Self {
+        Self { dialect, extra_sub_resources: Vec::new() }
+    }
+
+    /// Whether a decoded query name is signed.
+    pub fn is_sub_resource(&self, name: &[u8]) -> bool {
+        self.dialect.is_sub_resource(name)
+            || self.extra_sub_resources.iter().any(|extra| extra.as_bytes() == name)
+    }
+}
+
+/// Whether a query parameter carries a version 2 signature; a caller's own are dropped before signing.
+pub fn is_query_credential(name: &str) -> bool {
+    query_credential(name.as_bytes())
+}
+
+pub(super) fn query_credential(name: &[u8]) -> bool {
+    matches!(name, b"AWSAccessKeyId" | b"Expires" | b"Signature" | b"SecurityToken")
+        || name.eq_ignore_ascii_case(TOKEN.as_str().as_bytes())
+}
+
+/// S3 signature version 2 with a key in it.
+pub struct Signer {
+    options: Options,
+    id: String,
+    token: Option<Zeroizing<String>>,
+    mac: MacSha1,
+}
+
+/// Where the signature stands, and with it what the date line is. Its text is `values[0]` of the scratch.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Place {
+    /// In `Authorization`; the date line is the `Date` header unless `x-amz-date` is there.
+    Header,
+    /// In the query; the date line is `Expires`.
+    Query,
+}
+
+impl Signer {
+    /// Prepares the keyed state.
+    pub fn new(options: Options, key: Key) -> Result<Self, SignError> {
+        super::usable(&key)?;
+        let token = super::token_text(&key)?;
+        Ok(Self { options, token, mac: MacSha1::new(key.secret.expose()), id: key.id })
+    }
+
+    fn token(&self) -> Option<&[u8]> {
+        self.token.as_ref().map(|token| token.as_bytes())
+    }
+
+    /// The query form of a signed URL keeps every parameter but the credentials, strictly encoded; an empty value is
+    /// written without `=`, as all these servers sign it.
+    fn rebuild_query(&self, head: &Head<'_>, scratch: &mut Scratch) -> Result<(), SignError> {
+        let Scratch { arena, query, .. } = scratch;
+        let bad = |_| SignError::Encoding("query");
+        for (name, value) in encode::pieces(head.query.unwrap_or_default().as_bytes()) {
+            arena.clear();
+            encode::decode(name, Plus::Space, arena).map_err(bad)?;
+            if query_credential(arena) || super::sigv4::query_credential(arena) {
+                continue;
+            }
+            if !query.is_empty() {
+                query.push(b'&');
+            }
+            encode::percent(arena, Keep::Unreserved, query);
+            if let Some(value) = value.filter(|value| !value.is_empty()) {
+                query.push(b'=');
+                encode::respell(value, Keep::Unreserved, Plus::Space, query).map_err(bad)?;
+            }
+        }
+        if let Some(token) = self.token() {
+            push_parameter(TOKEN.as_str(), token, query);
+        }
+        Ok(())
+    }
+}
+
+fn push_parameter(name: &str, value: &[u8], out: &mut Vec<u8>) {
+    if !out.is_empty() {
+        out.push(b'&');
+    }
+    out.extend_from_slice(name.as_bytes());
+    out.push(b'=');
+    encode::percent(value, Keep::Unreserved, out);
+}
+
+impl super::Signer for Signer {
+    fn body_need(&self, _head: &Head<'_>) -> BodyNeed {
+        BodyNeed::Nothing
+    }
+
+    fn sign<'s>(
+        &self,
+        head: &Head<'_>,
+        _payload: Payload<'_>,
+        now: Timestamp,
+        scratch: &'s mut Scratch,
+    ) -> Result<Edits<'s>, SignError> {
+        scratch.clear();
+        date::rfc1123(date::utc(now)?, "GMT", &mut scratch.values[0]);
+        self.write(head, Place::Header, self.token(), scratch)?;
+        let Scratch { values, signature, .. } = &mut *scratch;
+        let [_, authorization, token, ..] = values;
+        authorization.extend_from_slice(b"AWS ");
+        authorization.extend_from_slice(self.id.as_bytes());
+        authorization.push(b':');
+        authorization.extend_from_slice(signature);
+        token.extend_from_slice(self.token().unwrap_or_default());
+
+        let scratch = &*scratch;
+        let header =
+            |name: HeaderName, at: usize| text(&scratch.values[at], "header").map(|v| Some((name, v)));
+        Ok(Edits {
+            headers: [
+                header(DATE, 0)?,
+                header(AUTHORIZATION, 1)?,
+                if self.token.is_some() { header(TOKEN, 2)? } else { None },
+                None,
+                None,
+            ],
+            query: None,
+            form: None,
+            stages: scratch.stages()?,
+        })
+    }
+
+    fn presign<'s>(
+        &self,
+        head: &Head<'_>,
+        _payload: Payload<'_>,
+        now: Timestamp,
+        expires: u32,
+        scratch: &'s mut Scratch,
+    ) -> Result<Edits<'s>, SignError> {
+        if expires == 0 || expires > MAX_PRESIGNED {
+            return Err(SignError::Expires);
+        }
+        scratch.clear();
+        let until = u64::try_from(now.as_second()).ok().and_then(|now| now.checked_add(u64::from(expires)));
+        encode::decimal(until.ok_or(SignError::Clock)?, &mut scratch.values[0]);
+        self.rebuild_query(head, scratch)?;
+        // What is signed is the query as it will be sent.
+        let query = std::mem::take(&mut scratch.query);
+        let outcome = match text(&query, "query") {
+            Ok(rebuilt) => self.write(&Head { query: Some(rebuilt), ..*head }, Place::Query, None, scratch),
+            Err(error) => Err(error),
+        };
+        scratch.query = query;
+        outcome?;
+        let Scratch { values, signature, query, .. } = &mut *scratch;
+        push_parameter("AWSAccessKeyId", self.id.as_bytes(), query);
+        push_parameter("Expires", &values[0], query);
+        push_parameter("Signature", signature, query);
+
+        let scratch = &*scratch;
+        Ok(Edits {
+            headers: [const { None }; super::edits::MAX_HEADERS],
+            query: Some(text(&scratch.query, "query")?),
+            form: None,
+            stages: scratch.stages()?,
+        })
+    }
+
+    fn verify(
+        &self,
+        head: &Head<'_>,
+        _payload: Payload<'_>,
+        now: Timestamp,
+        scratch: &mut Scratch,
+    ) -> Result<(), VerifyError> {
+        self.judge(head, now, scratch)
+    }
+
+    fn expected<'s>(
+        &self,
+        head: &Head<'_>,
+        _payload: Payload<'_>,
+        scratch: &'s mut Scratch,
+    ) -> Result<Stages<'s>, VerifyError> {
+        let place = verify::place(head, scratch)?;
+        self.rewrite(head, place, scratch)?;
+        Ok(scratch.stages()?)
+    }
+}
+
+#[cfg(test)]
+mod tests;

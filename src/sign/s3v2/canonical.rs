@@ -1,0 +1,192 @@
+//! The string to sign of version 2: lines, `x-amz-*` headers, and the resource with its sub-resources.
+
+use super::{Place, Signer, TOKEN};
+use crate::sign::edits::Field;
+use crate::sign::encode::{self, Plus};
+use crate::sign::{Head, Scratch, SignError, check_line};
+
+impl Signer {
+    /// Writes string to sign and signature. The date line is `values[0]`; `token` is signed as a header that the
+    /// gateway will set, in place of any that the head has.
+    pub(super) fn write(
+        &self,
+        head: &Head<'_>,
+        place: Place,
+        token: Option<&[u8]>,
+        scratch: &mut Scratch,
+    ) -> Result<(), SignError> {
+        check_line(head.method, "method")?;
+        check_line(head.path, "path")?;
+        // The path stands raw before the sub-resources, so a `?` in it would read like the first of them.
+        if head.path.contains('?') {
+            return Err(SignError::Ambiguous("path"));
+        }
+        scratch.to_sign.extend_from_slice(head.method.as_bytes());
+        for name in ["content-md5", "content-type"] {
+            scratch.to_sign.push(b'\n');
+            let mut values = head.headers.get_all(name).iter();
+            scratch.to_sign.extend_from_slice(values.next().map_or(b"", |value| value.as_bytes()));
+            if values.next().is_some() {
+                return Err(SignError::Repeated("head"));
+            }
+        }
+        scratch.to_sign.push(b'\n');
+        // `x-amz-date` takes the place of `Date`, which is then signed as an empty line.
+        if place == Place::Query || !head.headers.contains_key("x-amz-date") {
+            let Scratch { to_sign, values, .. } = &mut *scratch;
+            to_sign.extend_from_slice(&values[0]);
+        }
+        scratch.to_sign.push(b'\n');
+        self.write_amz_headers(head, place, token, scratch)?;
+        self.write_resource(head, scratch)?;
+        encode::base64(&self.mac.sign(&scratch.to_sign), &mut scratch.signature);
+        Ok(())
+    }
+
+    /// `name:value\n` of every `x-amz-*` header, lower case, sorted; repeats joined with `,`.
+    fn write_amz_headers(
+        &self,
+        head: &Head<'_>,
+        place: Place,
+        token: Option<&[u8]>,
+        scratch: &mut Scratch,
+    ) -> Result<(), SignError> {
+        let Scratch { arena, fields, to_sign, .. } = scratch;
+        arena.clear();
+        fields.clear();
+        let mut previous = "";
+        for (name, value) in head.headers {
+            let name = name.as_str();
+            if !name.starts_with("x-amz-") || (token.is_some() && *name == TOKEN) {
+                continue;
+            }
+            let value = value.as_bytes().trim_ascii();
+            match fields.last_mut() {
+                // Values of one name stand together in a header map.
+                Some(last) if name == previous => {
+                    arena.push(b',');
+                    arena.extend_from_slice(value);
+                    last.extend(arena)?;
+                }
+                _ => push(arena, fields, name.as_bytes(), value)?,
+            }
+            previous = name;
+        }
+        if let Some(token) = token {
+            push(arena, fields, TOKEN.as_str().as_bytes(), token)?;
+        }
+        if place == Place::Query {
+            self.collect_amz_parameters(head, arena, fields)?;
+        }
+        fields.sort_unstable_by(|a, b| {
+            a.name(arena).cmp(b.name(arena)).then_with(|| a.position().cmp(&b.position()))
+        });
+        for field in fields.iter() {
+            to_sign.extend_from_slice(field.name(arena));
+            to_sign.push(b':');
+            to_sign.extend_from_slice(field.value(arena));
+            to_sign.push(b'\n');
+        }
+        Ok(())
+    }
+
+    /// A signed URL carries its token, and with some servers any `x-amz-*` header, as a parameter.
+    fn collect_amz_parameters(
+        &self,
+        head: &Head<'_>,
+        arena: &mut Vec<u8>,
+        fields: &mut Vec<Field>,
+    ) -> Result<(), SignError> {
+        let bad = |_| SignError::Encoding("query");
+        for (name, value) in encode::pieces(head.query.unwrap_or_default().as_bytes()) {
+            let start = arena.len();
+            encode::decode(name, Plus::Space, arena).map_err(bad)?;
+            arena[start..].make_ascii_lowercase();
+            let middle = arena.len();
+            let name = &arena[start..];
+            let signed = name == TOKEN.as_str().as_bytes()
+                || (self.options.dialect.signs_amz_parameters() && name.starts_with(b"x-amz-"));
+            if !signed {
+                arena.truncate(start);
+                continue;
+            }
+            encode::decode(value.unwrap_or_default(), Plus::Space, arena).map_err(bad)?;
+            if arena[start..].iter().any(|&b| encode::is_control(b)) {
+                return Err(SignError::Control("query parameter"));
+            }
+            fields.push(Field::closing(arena, start, middle)?);
+        }
+        Ok(())
+    }
+
+    /// `/bucket` when it stands in the host name, the path exactly as sent, and the signed sub-resources, sorted, with
+    /// decoded values.
+    fn write_resource(&self, head: &Head<'_>, scratch: &mut Scratch) -> Result<(), SignError> {
+        let Scratch { arena, fields, to_sign, .. } = scratch;
+        if let Some(bucket) = head.host_bucket {
+            check_line(bucket, "bucket")?;
+            to_sign.push(b'/');
+            to_sign.extend_from_slice(bucket.as_bytes());
+        }
+        to_sign.extend_from_slice(if head.path.is_empty() { b"/" } else { head.path.as_bytes() });
+
+        arena.clear();
+        fields.clear();
+        let bad = |_| SignError::Encoding("query");
+        for (name, value) in encode::pieces(head.query.unwrap_or_default().as_bytes()) {
+            let start = arena.len();
+            encode::decode(name, Plus::Space, arena).map_err(bad)?;
+            let middle = arena.len();
+            if !self.options.is_sub_resource(&arena[start..]) {
+                arena.truncate(start);
+                continue;
+            }
+            encode::decode(value.unwrap_or_default(), Plus::Space, arena).map_err(bad)?;
+            self.check_value(&arena[middle..])?;
+            fields.push(Field::closing(arena, start, middle)?);
+        }
+        let overrides_last = self.options.dialect.overrides_last();
+        fields.sort_unstable_by(|a, b| {
+            let late = |field: &Field| overrides_last && field.name(arena).starts_with(b"response-");
+            let by_group = late(a).cmp(&late(b));
+            by_group
+                .then_with(|| a.name(arena).cmp(b.name(arena)))
+                .then_with(|| a.position().cmp(&b.position()))
+        });
+        let mut mark = b'?';
+        for field in fields.iter() {
+            to_sign.push(mark);
+            mark = b'&';
+            to_sign.extend_from_slice(field.name(arena));
+            if !field.value(arena).is_empty() {
+                to_sign.push(b'=');
+                to_sign.extend_from_slice(field.value(arena));
+            }
+        }
+        Ok(())
+    }
+
+    /// A decoded value stands unencoded in the string to sign: refuses one that would add a line, or read like a
+    /// further sub-resource.
+    fn check_value(&self, value: &[u8]) -> Result<(), SignError> {
+        if value.iter().any(|&b| encode::is_control(b)) {
+            return Err(SignError::Control("sub-resource value"));
+        }
+        let mut rest = value.split(|&b| b == b'&');
+        rest.next();
+        let reads_on = rest.any(|piece| {
+            let name = piece.split(|&b| b == b'=').next().unwrap_or_default();
+            self.options.is_sub_resource(name)
+        });
+        if reads_on { Err(SignError::Ambiguous("sub-resource value")) } else { Ok(()) }
+    }
+}
+
+fn push(arena: &mut Vec<u8>, fields: &mut Vec<Field>, name: &[u8], value: &[u8]) -> Result<(), SignError> {
+    let start = arena.len();
+    arena.extend_from_slice(name);
+    let middle = arena.len();
+    arena.extend_from_slice(value);
+    fields.push(Field::closing(arena, start, middle)?);
+    Ok(())
+}
