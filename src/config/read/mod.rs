@@ -1,0 +1,93 @@
+//! From the text of a file to a [`Config`], or to everything that is wrong with it.
+//!
+//! One file per table. Readers take what they can and go on: a problem in one place hides none in another, and
+//! what depends on a broken value is simply not judged. Nothing here opens a file or a socket.
+
+mod credential;
+mod route;
+mod scheme;
+mod server;
+mod switch;
+mod upstream;
+
+use toml::de::DeTable;
+
+use super::Config;
+use super::diagnostic::{Problem, Problems};
+use super::mask::mask;
+use super::table::{Field, Findings, Table};
+
+/// The only format of the file so far.
+const VERSION: i64 = 1;
+
+/// Reads the text of a file that is called `name` in messages.
+pub(super) fn read(name: &str, text: &str) -> Result<Config, Problems> {
+    let (document, errors) = DeTable::parse_recoverable(text);
+    let mut findings = Findings::default();
+    for error in &errors {
+        findings.push(syntax_problem(error, text.len()));
+    }
+    // A key that stands twice leaves a sound tree; any other mistake leaves one full of consequences.
+    if errors.iter().any(|error| error.message() != DUPLICATE_KEY) {
+        return Err(Problems::new(name, mask(text, &[]), findings.problems));
+    }
+    let config = file(Table::root(document.get_ref()), &mut findings);
+    match config {
+        Some(config) if findings.problems.is_empty() => Ok(config),
+        _ => Err(Problems::new(name, mask(text, &findings.shown), findings.problems)),
+    }
+}
+
+/// toml's description of a key that stands twice.
+const DUPLICATE_KEY: &str = "duplicate key";
+
+fn syntax_problem(error: &toml::de::Error, end: usize) -> Problem {
+    // The parser's messages name the grammar, never the text; the text is in its Display, which is not used.
+    let problem =
+        Problem::at(error.span().unwrap_or(end..end), format!("not valid TOML: {}", error.message()));
+    if error.message() == DUPLICATE_KEY { problem.label("this key stands twice") } else { problem }
+}
+
+fn file(mut root: Table<'_>, findings: &mut Findings) -> Option<Config> {
+    version(&mut root, findings);
+    let server = root.optional(findings, "server");
+    let credentials = root.optional(findings, "credentials");
+    let routes = root.optional(findings, "routes");
+    for later in ["audit", "clients"] {
+        if let Some(field) = root.take_later(findings, later) {
+            not_yet_inside(&field, findings);
+        }
+    }
+    let server = server::read(server, findings);
+    let credentials = credential::read(credentials, findings);
+    let routes = route::read(routes, &credentials.names, findings);
+    server::refuse_open_listeners(&server, &routes, findings);
+    root.finish(findings);
+    Some(Config { server: server.server?, credentials: credentials.list, routes: routes.list })
+}
+
+fn version(root: &mut Table<'_>, findings: &mut Findings) {
+    let help = "begin the file with `version = 1`";
+    let Some(field) = root.required(findings, "version", help) else { return };
+    match field.as_integer() {
+        Some(VERSION) => findings.show(&field.span()),
+        Some(_) => {
+            findings.show(&field.span());
+            let problem = field.problem("this countersign reads `version = 1` only");
+            findings.push(problem.help(help));
+        }
+        None => field.wrong_type(findings, "the integer 1"),
+    }
+}
+
+/// A table that a later version reads: each of its keys is refused by name, or the table itself when it is empty.
+fn not_yet_inside(field: &Field<'_>, findings: &mut Findings) {
+    match field.peek_table() {
+        Some(mut table) if !table.remaining().is_empty() => {
+            for inner in table.names(findings) {
+                inner.not_yet(findings);
+            }
+        }
+        _ => field.not_yet(findings),
+    }
+}
