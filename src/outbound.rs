@@ -1,0 +1,226 @@
+//! A request that is signed and will not change any more.
+//!
+//! [`SignedRequest::sign`] is the only way to make one, and nothing hands out a mutable head afterwards: what was
+//! signed is what is sent. Everything that must be set (host, length, framing headers) is set before signing.
+
+use bytes::Bytes;
+use http::header::{CONTENT_LENGTH, CONTENT_TYPE, HOST};
+use http::uri::PathAndQuery;
+use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Uri};
+
+use crate::body::Body;
+use crate::body::chunks::Chunks;
+use crate::body::plain::Plain;
+use crate::body::spool::Reservation;
+use crate::checksum::Algorithm;
+use crate::reason::Reason;
+use crate::sign::chunked::encoded_length;
+use crate::sign::{ChunkMode, Head, Payload, Scratch, Signer, Stages, Timestamp};
+
+/// Bytes of one signed chunk: well above the 8 KiB that Amazon asks for, small enough to hold in memory.
+pub const CHUNK: usize = 64 << 10;
+
+/// A rebuilt request before it is signed: every value here is what will be sent.
+#[derive(Clone)]
+pub struct Draft {
+    /// The method.
+    pub method: Method,
+    /// The strictly encoded path.
+    pub path: String,
+    /// The strictly encoded query.
+    pub query: Option<String>,
+    /// End-to-end headers without `host`, length and signature.
+    pub headers: HeaderMap,
+    /// The signed `Host`.
+    pub host: String,
+    /// The bucket, when it stands in the host.
+    pub host_bucket: Option<String>,
+}
+
+impl Draft {
+    /// The path and query of a URL that holds for `expires` seconds; its host is the draft's.
+    pub fn presign(
+        mut self,
+        signer: &dyn Signer,
+        now: Timestamp,
+        expires: u32,
+        scratch: &mut Scratch,
+        observe: impl FnOnce(&Stages<'_>),
+    ) -> Result<String, Reason> {
+        self.state_host()?;
+        let edits = signer
+            .presign(&self.head(), Payload::Unsigned, now, expires, scratch)
+            .map_err(Reason::SignFailed)?;
+        observe(&edits.stages);
+        Ok(format!("{}?{}", self.path, edits.query.unwrap_or_default()))
+    }
+
+    fn state_host(&mut self) -> Result<(), Reason> {
+        let host = HeaderValue::from_str(&self.host).map_err(|_| Reason::Internal)?;
+        self.headers.insert(HOST, host);
+        Ok(())
+    }
+
+    fn head(&self) -> Head<'_> {
+        Head {
+            method: self.method.as_str(),
+            path: &self.path,
+            query: self.query.as_deref(),
+            headers: &self.headers,
+            host_bucket: self.host_bucket.as_deref(),
+        }
+    }
+}
+
+/// The body of a draft, and how the signature covers it.
+pub enum Content {
+    /// In memory, with the place it takes; hashed where the scheme wants a digest. Empty: no body.
+    Whole(Bytes, Option<Reservation>),
+    /// A form whose fields are signed.
+    Form(String),
+    /// Streams; covered by this digest, which the stream holds to.
+    Digest(Plain, [u8; 32]),
+    /// Streams, not covered.
+    Unsigned(Plain),
+    /// Streams, chunk by chunk.
+    Chunked {
+        /// The body.
+        plain: Plain,
+        /// Its length in bytes.
+        length: u64,
+        /// The framing.
+        mode: ChunkMode,
+        /// The checksums that follow it.
+        trailers: Vec<Algorithm>,
+    },
+}
+
+const TRAILER: HeaderName = HeaderName::from_static("x-amz-trailer");
+const DECODED_LENGTH: HeaderName = HeaderName::from_static("x-amz-decoded-content-length");
+
+/// A signed request, ready for an upstream.
+pub struct SignedRequest(Request<Body>);
+
+impl SignedRequest {
+    /// Signs `draft` for sending at `now`; `observe` sees the stages.
+    pub fn sign(
+        mut draft: Draft,
+        content: Content,
+        signer: &dyn Signer,
+        now: Timestamp,
+        scratch: &mut Scratch,
+        observe: impl FnOnce(&Stages<'_>),
+    ) -> Result<Self, Reason> {
+        draft.state_host()?;
+        match &content {
+            Content::Whole(bytes, _) => state_length(&mut draft, Some(bytes.len() as u64)),
+            Content::Form(_) => {
+                draft
+                    .headers
+                    .insert(CONTENT_TYPE, HeaderValue::from_static("application/x-www-form-urlencoded"));
+            }
+            Content::Digest(plain, _) | Content::Unsigned(plain) => state_length(&mut draft, plain.length()),
+            Content::Chunked { length, mode, trailers, .. } => {
+                state_chunked(&mut draft, *length, *mode, trailers)?;
+            }
+        }
+        let payload = match &content {
+            Content::Whole(bytes, _) => Payload::Whole(bytes),
+            Content::Form(form) => Payload::Whole(form.as_bytes()),
+            Content::Digest(_, digest) => Payload::Digest(*digest),
+            Content::Unsigned(..) => Payload::Unsigned,
+            Content::Chunked { mode, .. } => Payload::Chunked(*mode),
+        };
+        let edits = signer.sign(&draft.head(), payload, now, scratch).map_err(Reason::SignFailed)?;
+        observe(&edits.stages);
+
+        let chunk_signer = match &content {
+            Content::Chunked { mode, .. } => signer.chunk_signer(edits.stages.signature, *mode, now),
+            _ => None,
+        };
+        let target = match edits.query.or(draft.query.as_deref()) {
+            Some(query) if !query.is_empty() => format!("{}?{query}", draft.path),
+            _ => draft.path.clone(),
+        };
+        let form = edits.form.map(|form| Bytes::copy_from_slice(form.as_bytes()));
+        let mut set = Vec::with_capacity(edits.headers.len());
+        for (name, value) in edits.headers.iter().flatten() {
+            let mut value = HeaderValue::from_str(value).map_err(|_| Reason::CredentialUnavailable)?;
+            value.set_sensitive(name == http::header::AUTHORIZATION);
+            set.push((name.clone(), value));
+        }
+        draft.headers.extend(set);
+
+        let body = match content {
+            Content::Whole(bytes, reservation) => Body::whole(bytes, reservation),
+            Content::Form(unsigned) => {
+                let form = form.unwrap_or_else(|| unsigned.into());
+                draft.headers.insert(CONTENT_LENGTH, HeaderValue::from(form.len()));
+                Body::whole(form, None)
+            }
+            Content::Digest(plain, _) | Content::Unsigned(plain) => Body::Stream(Box::new(plain)),
+            Content::Chunked { plain, length, mode, trailers } => {
+                let signer = chunk_signer.ok_or(Reason::Internal)?;
+                let encoded = chunked_length(length, mode, &trailers)?;
+                Body::Chunks(Box::new(Chunks::new(plain, signer, CHUNK, encoded, !trailers.is_empty())))
+            }
+        };
+        let target = PathAndQuery::from_maybe_shared(Bytes::from(target)).map_err(|_| Reason::Internal)?;
+        let mut request = Request::new(body);
+        *request.method_mut() = draft.method;
+        *request.uri_mut() = Uri::from(target);
+        *request.headers_mut() = draft.headers;
+        Ok(Self(request))
+    }
+
+    /// The request as it would go out, for showing.
+    pub fn request(&self) -> &Request<Body> {
+        &self.0
+    }
+
+    /// The request, for the one room that sends it.
+    pub fn into_request(self) -> Request<Body> {
+        self.0
+    }
+}
+
+/// States the length where the method carries a body, so that an empty PUT says so.
+fn state_length(draft: &mut Draft, length: Option<u64>) {
+    let bodiless = matches!(draft.method, Method::GET | Method::HEAD | Method::DELETE | Method::OPTIONS);
+    if let Some(length) = length
+        && !(length == 0 && bodiless)
+    {
+        draft.headers.insert(CONTENT_LENGTH, HeaderValue::from(length));
+    }
+}
+
+fn state_chunked(
+    draft: &mut Draft,
+    length: u64,
+    mode: ChunkMode,
+    trailers: &[Algorithm],
+) -> Result<(), Reason> {
+    use http::header::CONTENT_ENCODING;
+    draft.headers.insert(CONTENT_LENGTH, HeaderValue::from(chunked_length(length, mode, trailers)?));
+    draft.headers.insert(DECODED_LENGTH, HeaderValue::from(length));
+    let original = draft.headers.get(CONTENT_ENCODING).and_then(|value| value.to_str().ok());
+    let encoding = match original {
+        Some(original) => HeaderValue::try_from(format!("aws-chunked,{original}")),
+        None => Ok(HeaderValue::from_static("aws-chunked")),
+    };
+    if let Ok(encoding) = encoding {
+        draft.headers.insert(CONTENT_ENCODING, encoding);
+    }
+    let names: Vec<&str> = trailers.iter().map(|algorithm| algorithm.header()).collect();
+    if let (false, Ok(names)) = (names.is_empty(), HeaderValue::try_from(names.join(","))) {
+        draft.headers.insert(TRAILER, names);
+    }
+    Ok(())
+}
+
+fn chunked_length(length: u64, mode: ChunkMode, trailers: &[Algorithm]) -> Result<u64, Reason> {
+    let trailers: Vec<_> =
+        trailers.iter().map(|algorithm| (algorithm.header(), algorithm.value_len())).collect();
+    encoded_length(length, CHUNK as u64, mode, &trailers)
+        .ok_or(Reason::BadHeader("content-length".into(), "longer than any object"))
+}
