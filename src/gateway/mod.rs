@@ -1,0 +1,272 @@
+//! The request path: [`Gateway::handle`], top to bottom.
+//!
+//! A request is admitted, matched to a route, rebuilt, signed last, sent, and answered; every step that can refuse
+//! it gives a [`Reason`], and nothing that was refused is ever forwarded. The steps live in the files beside this one.
+
+mod admit;
+mod call;
+mod dry_run;
+mod hand_over;
+mod headers;
+mod jobs;
+mod payload;
+mod rebuild;
+mod received;
+mod refuse;
+mod respond;
+
+use std::cell::{Cell, RefCell};
+use std::panic::AssertUnwindSafe;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use arc_swap::ArcSwap;
+use bytes::Bytes;
+use futures_util::FutureExt;
+use http::{Request, Response};
+use hyper::body::Incoming;
+use jiff::Timestamp;
+use tokio::sync::watch;
+
+pub use dry_run::{DryRun, Planned};
+pub use respond::AnswerBody;
+
+use crate::audit::{Log, Record, millis};
+use crate::body::Meter;
+use crate::body::spool::Store;
+use crate::body::stream::Input;
+use crate::caller::Peer;
+use crate::config::Limits;
+use crate::metrics::Metrics;
+use crate::outbound::{Content, Draft, SignedRequest};
+use crate::reason::Reason;
+use crate::sign::{Scratch, Signer};
+use crate::snapshot::{Route, Snapshot};
+use crate::upstream::{Answer, Pools};
+use call::Call;
+use received::Received;
+use refuse::Protocol;
+
+/// What a connection tells its requests.
+pub struct Connection {
+    /// Who is at the other end.
+    pub peer: Peer,
+    /// The index of the listener in the configuration.
+    pub listener: usize,
+    /// Requests in progress on it.
+    pub inflight: Cell<usize>,
+    /// Set when the bytes of a head could be read in two ways; that request is refused and the connection closed.
+    pub suspect: Cell<Option<&'static str>>,
+}
+
+impl Connection {
+    /// A new connection of `peer` on the listener of this index.
+    pub fn new(peer: Peer, listener: usize) -> Self {
+        Self { peer, listener, inflight: Cell::new(0), suspect: Cell::new(None) }
+    }
+}
+
+/// One worker's gateway. Nothing in it is shared with other workers but the snapshot, the log and the metrics.
+pub struct Gateway {
+    world: Arc<ArcSwap<Snapshot>>,
+    log: Log,
+    metrics: Arc<Metrics>,
+    pools: Pools,
+    scratch: RefCell<Scratch>,
+    store: Store,
+    /// Turns true when the gateway drains: nothing is waited for any longer.
+    draining: watch::Receiver<bool>,
+}
+
+/// Counts a request in progress on its connection, also when the request is abandoned.
+struct InProgress(Rc<Connection>);
+
+impl InProgress {
+    fn on(connection: Rc<Connection>) -> Self {
+        connection.inflight.set(connection.inflight.get() + 1);
+        Self(connection)
+    }
+}
+
+impl Drop for InProgress {
+    fn drop(&mut self) {
+        self.0.inflight.set(self.0.inflight.get() - 1);
+    }
+}
+
+/// How far a request has got: what an error answer needs to know.
+struct Progress {
+    call: Call,
+    protocol: Protocol,
+    meter: Rc<Meter>,
+    close: bool,
+}
+
+/// What a request that went well is answered with.
+enum Outcome {
+    /// The upstream's answer.
+    Pass(Received),
+    /// A redirect of our own.
+    HandOver(Response<Bytes>),
+}
+
+/// What all exchanges of one call with its upstream share.
+struct Way<'c> {
+    gateway: &'c Gateway,
+    route: &'c Route,
+    signer: &'c dyn Signer,
+    limits: &'c Limits,
+    meter: &'c Meter,
+}
+
+impl Gateway {
+    /// A gateway for one worker; `store` is where bodies wait that must be known before they are sent, and
+    /// `draining` turns true when no answer shall be waited for any longer than it takes.
+    pub fn new(
+        world: Arc<ArcSwap<Snapshot>>,
+        log: Log,
+        metrics: Arc<Metrics>,
+        store: Store,
+        draining: watch::Receiver<bool>,
+    ) -> Self {
+        let (pools, scratch) = (Pools::default(), RefCell::default());
+        Self { world, log, metrics, pools, scratch, store, draining }
+    }
+
+    /// Answers a request, whatever it is; never an error.
+    pub async fn handle(
+        &self,
+        request: Request<Incoming>,
+        connection: Rc<Connection>,
+    ) -> Response<AnswerBody> {
+        let source = connection.peer.to_string();
+        let call = Call::open(&self.log, &self.metrics, Timestamp::now(), source, request.method().as_str());
+        let mut progress = Progress { call, protocol: Protocol::Problem, meter: Rc::default(), close: false };
+        let in_progress = InProgress::on(connection);
+        // A defect in here costs its own request an error 500, not the worker its other connections.
+        let answer =
+            AssertUnwindSafe(self.forward(request, &in_progress.0, &mut progress)).catch_unwind().await;
+        progress.call.entry.record.bytes_in = progress.meter.bytes.get();
+        match answer {
+            Ok(Ok(Outcome::Pass(answer))) => self.pass(answer, progress),
+            Ok(Ok(Outcome::HandOver(redirect))) => redirected(redirect, progress),
+            Ok(Err(reason)) => refuse(&reason, progress),
+            Err(_) => refuse(&Reason::Internal, progress),
+        }
+    }
+
+    /// The path of a request that goes well.
+    async fn forward(
+        &self,
+        request: Request<Incoming>,
+        connection: &Connection,
+        progress: &mut Progress,
+    ) -> Result<Outcome, Reason> {
+        let world = self.world.load_full();
+        let (head, incoming) = request.into_parts();
+        let inbound = admit::admit(&head, connection, &world).inspect_err(|_| progress.close = true)?;
+
+        let route = world.table.find(&inbound.host, inbound.path).ok_or(Reason::RouteNotFound)?;
+        let route = &world.routes[route];
+        progress.call.routed(route);
+        progress.protocol = Protocol::of(route, inbound.query);
+
+        let signer = route.signer.as_deref().ok_or(Reason::CredentialUnavailable)?;
+        let way = Way { gateway: self, route, signer, limits: &world.limits, meter: &progress.meter };
+        let record = &mut progress.call.entry.record;
+        if let Some(rule) = route.hand_over
+            && let Some(redirect) = Box::pin(hand_over::offer(rule, &way, &inbound, &head, record)).await?
+        {
+            return Ok(Outcome::HandOver(redirect));
+        }
+
+        let input = Input::Caller(incoming);
+        let meter = progress.meter.clone();
+        let source = payload::Source::new(&head, input, &world.limits, &self.store, meter)?;
+        let (mut draft, content, operation) =
+            rebuild::rebuild(route, &inbound, &head, source, &world.limits).await?;
+        record.operation = operation;
+        let tls = world.listeners[connection.listener].tls.is_some();
+        let follow = jobs::Follow::plan(route, &head, tls, &record.operation, &mut draft, &content)?;
+
+        let answer = way.send(draft, content, record).await?;
+        Ok(Outcome::Pass(match follow {
+            None => Received::from(answer),
+            Some(follow) => Box::pin(follow.through(answer, &way, record)).await?,
+        }))
+    }
+}
+
+impl Way<'_> {
+    /// Signs a draft, sends it, and gives the upstream's answer once its head is there.
+    async fn send(&self, draft: Draft, content: Content, record: &mut Record) -> Result<Answer, Reason> {
+        let Self { gateway, route, signer, limits, meter } = *self;
+        let signing = Instant::now();
+        let now = Timestamp::now();
+        let signed =
+            SignedRequest::sign(draft, content, signer, now, &mut gateway.scratch.borrow_mut(), |_| ())?;
+        route.meters.sign_duration.observe(signing.elapsed().as_secs_f64());
+        record.sign_us =
+            record.sign_us.saturating_add(u64::try_from(signing.elapsed().as_micros()).unwrap_or(u64::MAX));
+
+        let sending = Instant::now();
+        let pool = gateway.pools.of(&route.endpoint);
+        let sent = pool.send(signed, limits.connect_timeout);
+        let answer = answered_in_time(sent, limits.response_timeout, meter).await;
+        record.upstream_ms += millis(sending);
+        route.meters.upstream_duration.observe(sending.elapsed().as_secs_f64());
+        // A body that failed on the caller's side took the upstream's connection with it: the cause is the answer.
+        let answer = answer.map_err(|reason| meter.failed.borrow_mut().take().unwrap_or(reason))?;
+        // The connection of an answer that could be read in two ways goes with it.
+        if respond::has_one_reading(&answer.response) { Ok(answer) } else { Err(Reason::UpstreamProtocol) }
+    }
+}
+
+impl Gateway {
+    /// The upstream's answer, on its way to the caller.
+    fn pass(&self, answer: Received, progress: Progress) -> Response<AnswerBody> {
+        let mut call = progress.call;
+        call.entry.record.status = answer.head.status.as_u16();
+        respond::pass(answer, call, self.world.load().limits.body_timeout)
+    }
+
+    /// Closes idle upstream connections; called now and then by the worker.
+    pub fn sweep(&self) {
+        self.pools.sweep();
+    }
+}
+
+/// A redirect to the upstream itself.
+fn redirected(redirect: Response<Bytes>, progress: Progress) -> Response<AnswerBody> {
+    let mut call = progress.call;
+    call.entry.record.status = redirect.status().as_u16();
+    call.entry.record.ended = "handed-over";
+    respond::own(redirect, call, progress.close)
+}
+
+/// An answer of our own, in the caller's protocol.
+fn refuse(reason: &Reason, progress: Progress) -> Response<AnswerBody> {
+    let Progress { mut call, protocol, close, .. } = progress;
+    call.entry.record.status = reason.status().as_u16();
+    call.refused(reason);
+    respond::own(refuse::answer(reason, protocol), call, close)
+}
+
+/// Bounds the wait for an answer's head: the time runs from the last byte of the request that moved, so that a long
+/// upload is not cut short while it flows.
+async fn answered_in_time(
+    sent: impl Future<Output = Result<Answer, Reason>>,
+    timeout: Duration,
+    meter: &Meter,
+) -> Result<Answer, Reason> {
+    let mut sent = std::pin::pin!(sent);
+    let mut seen = meter.moved.get();
+    loop {
+        match tokio::time::timeout(timeout, sent.as_mut()).await {
+            Ok(answer) => return answer,
+            Err(_) if meter.moved.get() != seen => seen = meter.moved.get(),
+            Err(_) => return Err(Reason::UpstreamTimeout),
+        }
+    }
+}

@@ -1,0 +1,256 @@
+//! The caller's body before it is known what becomes of it: streamed, gathered, re-framed, or absent.
+
+use std::rc::Rc;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use bytes::Bytes;
+use http::header::{CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE};
+use http::request::Parts;
+use http::{HeaderMap, HeaderName, HeaderValue};
+use md5::Md5;
+
+use crate::body::Meter;
+use crate::body::plain::{Checks, Plain};
+use crate::body::spool::{Gathered, IN_MEMORY, Place, Store, Wanted};
+use crate::body::stream::{Input, Stream};
+use crate::checksum::Algorithm;
+use crate::config::{Limits, PayloadRule, UpstreamChunked};
+use crate::outbound::Content;
+use crate::reason::Reason;
+use crate::sign::ChunkMode;
+use crate::sign::chunked::Decoder;
+
+const UNSIGNED: &[u8] = b"UNSIGNED-PAYLOAD";
+const DECODED_LENGTH: &str = "x-amz-decoded-content-length";
+
+/// A body that nobody has read yet.
+pub(super) struct Source<'r> {
+    plain: Plain,
+    limits: &'r Limits,
+    store: &'r Store,
+    /// The SHA-256 that the caller stated.
+    digest: Option<[u8; 32]>,
+    /// Checksum headers that its trailer states, when it came as `aws-chunked`.
+    trailers: Option<Vec<Algorithm>>,
+}
+
+impl<'r> Source<'r> {
+    /// Reads what the head says of the body, and prepares every check that it asks for.
+    pub(super) fn new(
+        head: &Parts,
+        input: Input,
+        limits: &'r Limits,
+        store: &'r Store,
+        meter: Rc<Meter>,
+    ) -> Result<Self, Reason> {
+        let headers = &head.headers;
+        let length = match headers.get(CONTENT_LENGTH) {
+            Some(value) => Some(number(value).ok_or_else(|| bad("content-length", "not a 64-bit number"))?),
+            None if input.is_empty() => Some(0),
+            None => None,
+        };
+        let stream = Stream::new(input, length, limits.body_timeout, meter);
+        let mut checks = stated_checks(headers)?;
+        let token = only(headers, "x-amz-content-sha256")?.map_or(UNSIGNED, HeaderValue::as_bytes);
+        let mode = std::str::from_utf8(token).ok().and_then(ChunkMode::from_token);
+        // Some clients name the framing in the encoding alone, others in the digest's place alone.
+        let framed = is_aws_chunked(headers) && headers.contains_key(DECODED_LENGTH);
+        let unsigned = token == UNSIGNED;
+        let mode = mode.or_else(|| (framed && unsigned).then_some(ChunkMode::UnsignedTrailer));
+        match mode {
+            Some(mode) => {
+                let (plain, trailers) = unframed(headers, stream, mode, checks)?;
+                Ok(Self { plain, limits, store, digest: None, trailers: Some(trailers) })
+            }
+            None if is_aws_chunked(headers) => {
+                Err(bad("content-encoding", "`aws-chunked` without x-amz-decoded-content-length"))
+            }
+            None => {
+                let unknown = || bad("x-amz-content-sha256", "neither 64 hex digits nor a known word");
+                let digest = if unsigned { None } else { Some(digest(token).ok_or_else(unknown)?) };
+                if let Some(digest) = digest {
+                    checks.sha256(digest);
+                }
+                Ok(Self { plain: Plain::raw(stream, checks), limits, store, digest, trailers: None })
+            }
+        }
+    }
+
+    /// Whether there is no body at all.
+    pub(super) fn is_empty(&self) -> bool {
+        self.plain.length() == Some(0)
+    }
+
+    /// A form, whole and in memory.
+    pub(super) async fn form(self) -> Result<Bytes, Reason> {
+        let limits = Limits { body: self.limits.form, memory: u64::MAX, ..self.limits.clone() };
+        let wanted = Wanted { known: limits.body, unknown: limits.body, md5: None };
+        match self.store.gather(self.plain, &limits, wanted).await?.place {
+            Place::Memory(bytes, _) => Ok(bytes),
+            Place::File(_) => Err(Reason::Internal),
+        }
+    }
+
+    /// A body that the signature does not cover, streamed. An empty one is known before it is sent: HTTP would not
+    /// ask it for its end, where it is checked.
+    pub(super) async fn unsigned(self, headers: &mut HeaderMap) -> Result<Content, Reason> {
+        if self.is_empty() { self.gathered(headers).await } else { Ok(Content::Unsigned(self.plain)) }
+    }
+
+    /// Checksum headers speak of something else than this body.
+    pub(super) fn forget_checksums(&mut self) {
+        self.plain.forget_checksums();
+    }
+
+    /// The whole body, hashed, in memory or in a file; `headers` gain the checksums that its trailer stated.
+    pub(super) async fn gathered(self, headers: &mut HeaderMap) -> Result<Content, Reason> {
+        self.gathered_as(Wanted::default(), headers).await
+    }
+
+    /// The same, taking its MD5 on the way.
+    pub(super) async fn gathered_with(
+        self,
+        md5: &mut Md5,
+        headers: &mut HeaderMap,
+    ) -> Result<Content, Reason> {
+        self.gathered_as(Wanted { md5: Some(md5), ..Wanted::default() }, headers).await
+    }
+
+    async fn gathered_as(self, wanted: Wanted<'_>, headers: &mut HeaderMap) -> Result<Content, Reason> {
+        let meter = self.plain.meter().clone();
+        let Gathered { place, digest, trailers } = self.store.gather(self.plain, self.limits, wanted).await?;
+        for trailer in &trailers {
+            let (name, value) = (HeaderName::try_from(&trailer.name), HeaderValue::try_from(&trailer.value));
+            if let (Ok(name), Ok(value)) = (name, value) {
+                headers.insert(name, value);
+            }
+        }
+        Ok(match place {
+            Place::Memory(bytes, reservation) => Content::Whole(bytes, Some(reservation)),
+            Place::File(spooled) => Content::Digest(Plain::spooled(spooled, meter), digest),
+        })
+    }
+
+    /// The body as `rule` wants it signed by SigV4, re-framed as `chunked` says when it came as `aws-chunked`.
+    pub(super) async fn signed(
+        self,
+        rule: PayloadRule,
+        chunked: UpstreamChunked,
+        headers: &mut HeaderMap,
+    ) -> Result<Content, Reason> {
+        let plain_only = self.trailers.is_some() && chunked == UpstreamChunked::None;
+        let trailers =
+            self.trailers.clone().filter(|_| chunked == UpstreamChunked::Trailer).unwrap_or_default();
+        match (rule, self.plain.length(), self.digest) {
+            (_, Some(0), _) => self.gathered(headers).await,
+            (PayloadRule::Unsigned, ..) if trailers.is_empty() => self.unsigned(headers).await,
+            (PayloadRule::Unsigned, Some(length), _) => {
+                Ok(Content::Chunked { plain: self.plain, length, mode: ChunkMode::UnsignedTrailer, trailers })
+            }
+            // The caller has done the hashing: the bytes are checked as they flow.
+            (PayloadRule::Auto | PayloadRule::Hash, Some(length), Some(digest)) if length > IN_MEMORY => {
+                Ok(Content::Digest(self.plain, digest))
+            }
+            (PayloadRule::Chunked, None, _) => Err(Reason::LengthRequired),
+            (PayloadRule::Auto, Some(length), _) if length <= IN_MEMORY => self.gathered(headers).await,
+            (PayloadRule::Auto | PayloadRule::Chunked, Some(length), _) if !plain_only => {
+                let mode = if trailers.is_empty() { ChunkMode::Signed } else { ChunkMode::SignedTrailer };
+                Ok(Content::Chunked { plain: self.plain, length, mode, trailers })
+            }
+            _ => self.gathered(headers).await,
+        }
+    }
+}
+
+/// Takes an `aws-chunked` body out of its framing. The caller's chunk signatures are made with a key that is not
+/// known here: their form is checked, their value is not.
+fn unframed(
+    headers: &HeaderMap,
+    stream: Stream,
+    mode: ChunkMode,
+    mut checks: Checks,
+) -> Result<(Plain, Vec<Algorithm>), Reason> {
+    let length = only(headers, DECODED_LENGTH)?.ok_or(Reason::LengthRequired)?;
+    let length = number(length).ok_or_else(|| bad(DECODED_LENGTH, "not a plain number"))?;
+    let mut trailers = Vec::new();
+    for name in list(headers, "x-amz-trailer") {
+        let unknown = || bad("x-amz-trailer", "a name that is no checksum");
+        let algorithm = Algorithm::from_header(&name).ok_or_else(unknown)?;
+        if headers.contains_key(algorithm.header()) {
+            return Err(bad(algorithm.header(), "the trailer states it too"));
+        }
+        checks.checksum(algorithm, None);
+        trailers.push(algorithm);
+    }
+    let names: Vec<&str> = trailers.iter().map(|algorithm| algorithm.header()).collect();
+    let decoder = Decoder::new(mode, Some(length), &names, None).map_err(Reason::Chunked)?;
+    Ok((Plain::chunked(stream, decoder, length, checks), trailers))
+}
+
+/// What checksum headers state of the body.
+fn stated_checks(headers: &HeaderMap) -> Result<Checks, Reason> {
+    let mut checks = Checks::default();
+    if let Some(value) = only(headers, "content-md5")? {
+        let digest = STANDARD.decode(value.as_bytes()).ok().and_then(|bytes| bytes.try_into().ok());
+        checks.md5(digest.ok_or_else(|| bad("content-md5", "not the Base64 of 16 bytes"))?);
+    }
+    for algorithm in Algorithm::ALL {
+        if let Some(value) = only(headers, algorithm.header())? {
+            let value = value.to_str().map_err(|_| bad(algorithm.header(), "not Base64"))?;
+            checks.checksum(algorithm, Some(value.to_owned()));
+        }
+    }
+    Ok(checks)
+}
+
+/// The one value of a header: of two, the upstream could believe the one that was not checked here.
+fn only<'h>(headers: &'h HeaderMap, name: &'static str) -> Result<Option<&'h HeaderValue>, Reason> {
+    let mut values = headers.get_all(name).iter();
+    match (values.next(), values.next()) {
+        (_, Some(_)) => Err(bad(name, "it stands more than once")),
+        (value, None) => Ok(value),
+    }
+}
+
+fn is_aws_chunked(headers: &HeaderMap) -> bool {
+    list(headers, CONTENT_ENCODING.as_str()).any(|encoding| encoding == "aws-chunked")
+}
+
+/// The items of a header that is a list, in lower case.
+fn list<'h>(headers: &'h HeaderMap, name: &str) -> impl Iterator<Item = String> + use<'h> {
+    headers
+        .get_all(name)
+        .iter()
+        .filter_map(|value| value.to_str().ok())
+        .flat_map(|value| value.split(','))
+        .map(|item| item.trim().to_ascii_lowercase())
+        .filter(|item| !item.is_empty())
+}
+
+fn bad(name: &'static str, why: &'static str) -> Reason {
+    Reason::BadHeader(name.into(), why)
+}
+
+fn number(value: &HeaderValue) -> Option<u64> {
+    let text = value.to_str().ok()?;
+    text.bytes().all(|byte| byte.is_ascii_digit()).then(|| text.parse().ok())?
+}
+
+/// The media type of a head, lower case, without parameters.
+pub(super) fn media_type(head: &Parts) -> Option<String> {
+    let value = head.headers.get(CONTENT_TYPE)?.to_str().ok()?;
+    Some(value.split(';').next().unwrap_or_default().trim().to_ascii_lowercase())
+}
+
+fn digest(hex: &[u8]) -> Option<[u8; 32]> {
+    let mut out = [0; 32];
+    if hex.len() != 64 {
+        return None;
+    }
+    for (byte, pair) in out.iter_mut().zip(hex.chunks_exact(2)) {
+        let [high, low] = [char::from(pair[0]).to_digit(16)?, char::from(pair[1]).to_digit(16)?];
+        *byte = u8::try_from(high * 16 + low).ok()?;
+    }
+    Some(out)
+}

@@ -1,0 +1,66 @@
+//! From what the caller wrote to what will be sent: one file per protocol.
+//!
+//! The request is parsed once, refused where two readings are possible, and written anew; the operation is named
+//! from the same values. Nothing of the caller's spelling survives but the values themselves.
+
+mod aws;
+mod cloudstack;
+mod s3;
+mod zstack;
+
+use http::request::Parts;
+
+use super::admit::Inbound;
+use super::headers::towards_upstream;
+use super::payload::Source;
+use crate::config::{Limits, Shape};
+use crate::outbound::{Content, Draft};
+use crate::reason::Reason;
+use crate::snapshot::Route;
+
+/// What every protocol's rebuilding reads.
+struct Request<'r> {
+    route: &'r Route,
+    inbound: &'r Inbound<'r>,
+    head: &'r Parts,
+    limits: &'r Limits,
+}
+
+/// Rebuilds a request for its route; gives the draft, its body, and the operation's name.
+pub(super) async fn rebuild(
+    route: &Route,
+    inbound: &Inbound<'_>,
+    head: &Parts,
+    source: Source<'_>,
+    limits: &Limits,
+) -> Result<(Draft, Content, String), Reason> {
+    let request = Request { route, inbound, head, limits };
+    match route.shape {
+        Shape::Cloudstack { method } => cloudstack::rebuild(&request, source, method).await,
+        Shape::Zstack => zstack::rebuild(&request, source).await,
+        Shape::S3 { addressing, payload, chunked } => {
+            s3::rebuild(&request, source, addressing, payload, chunked).await
+        }
+        Shape::Aws => aws::rebuild(&request, source).await,
+    }
+}
+
+impl Request<'_> {
+    /// A draft with everything that no protocol changes.
+    fn draft(&self, path: String, query: Option<String>) -> Draft {
+        Draft {
+            method: self.head.method.clone(),
+            path,
+            query,
+            headers: towards_upstream(&self.head.headers, self.route),
+            host: self.route.endpoint.upstream.host.clone(),
+            host_bucket: None,
+        }
+    }
+
+    /// The path after the route's `rewrite-path`.
+    fn rewritten(&self) -> std::borrow::Cow<'_, str> {
+        let with = self.route.endpoint.upstream.rewrite_path.as_deref();
+        crate::target::replace_prefix(self.inbound.path, &self.route.path, with)
+    }
+}

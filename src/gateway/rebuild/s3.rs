@@ -1,0 +1,162 @@
+//! S3: bucket and key are taken from host or path, and put where the upstream wants them.
+//!
+//! Keys may hold any byte; dots and empty segments stay. The caller's presigned parameters never arrive. Browser
+//! forms are refused: their policy document is a second signature over other names.
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use http::{HeaderMap, HeaderValue, Method};
+use md5::{Digest, Md5};
+
+use super::Request;
+use crate::checksum::Algorithm;
+use crate::config::{Addressing, HostMatch, PayloadRule, UpstreamChunked};
+use crate::gateway::payload::{Source, media_type};
+use crate::operation;
+use crate::outbound::{Content, Draft};
+use crate::reason::Reason;
+use crate::route::below;
+use crate::sign::s3v2::{self, Dialect};
+use crate::sign::{Scheme, sigv4};
+use crate::target::{EmptyValue, Parameter, object_path, parameters, query};
+
+pub(super) async fn rebuild(
+    request: &Request<'_>,
+    mut source: Source<'_>,
+    addressing: Addressing,
+    payload: PayloadRule,
+    chunked: UpstreamChunked,
+) -> Result<(Draft, Content, String), Reason> {
+    let method = &request.head.method;
+    if *method == Method::POST && media_type(request.head).as_deref() == Some("multipart/form-data") {
+        return Err(Reason::UnsupportedBody("browser-form uploads carry a policy of their own"));
+    }
+    let mut fields = parameters(request.inbound.query.unwrap_or_default(), request.limits.parameters)?;
+    fields.retain(|field| {
+        let name = field.shown_name();
+        !sigv4::is_query_credential(&name) && !s3v2::is_query_credential(&name)
+    });
+    let dialect = match &request.route.scheme {
+        Scheme::S3V2(options) => Some(options.dialect),
+        _ => None,
+    };
+    if dialect == Some(Dialect::Ostor) {
+        service_first(&mut fields)?;
+    }
+    // SigV2 servers sign an empty sub-resource without `=`, whatever the wire says.
+    let empty = if dialect.is_some() { EmptyValue::Bare } else { EmptyValue::AsSent };
+
+    let (bucket, key) = bucket_and_key(request)?;
+    let operation = operation::s3(method.as_str(), &bucket, &key, &fields, &request.head.headers);
+    let mut draft = request.draft(String::new(), query(&fields, empty));
+    if addressing == Addressing::Virtual && is_host_label(&bucket) {
+        draft.path = format!("/{key}");
+        draft.host = format!("{bucket}.{}", draft.host);
+        draft.host_bucket = Some(bucket);
+    } else if bucket.is_empty() {
+        draft.path = if key.is_empty() { "/".to_owned() } else { format!("//{key}") };
+    } else if key.is_empty() && !request.inbound.path.ends_with('/') {
+        draft.path = format!("/{bucket}");
+    } else {
+        draft.path = format!("/{bucket}/{key}");
+    }
+    if dialect == Some(Dialect::Ostor) && source.is_empty() {
+        // The management API is signed with an empty type by every client of it.
+        draft.headers.remove(http::header::CONTENT_TYPE);
+    }
+    let headers = &mut draft.headers;
+    if operation == "s3:CompleteMultipartUpload" {
+        // Here they are checksums of the object that the parts make, not of their list.
+        source.forget_checksums();
+    }
+    let content = if operation == "s3:DeleteObjects" {
+        stating_md5(source, headers).await?
+    } else if dialect.is_some() {
+        source.unsigned(headers).await?
+    } else {
+        source.signed(payload, chunked, headers).await?
+    };
+    let has_trailers = matches!(&content, Content::Chunked { trailers, .. } if !trailers.is_empty());
+    if !has_trailers && !states_checksum(headers) {
+        // Amazon refuses the name of an algorithm without a checksum of it.
+        headers.remove("x-amz-sdk-checksum-algorithm");
+    }
+    Ok((draft, content, operation))
+}
+
+/// `DeleteObjects` needs the digest of its list; a caller who left it out gets it added.
+async fn stating_md5(source: Source<'_>, headers: &mut HeaderMap) -> Result<Content, Reason> {
+    let mut md5 = Md5::new();
+    let content = source.gathered_with(&mut md5, headers).await?;
+    if !headers.contains_key("content-md5") && !states_checksum(headers) {
+        let digest = STANDARD.encode(md5.finalize());
+        headers.insert("content-md5", HeaderValue::try_from(digest).map_err(|_| Reason::Internal)?);
+    }
+    Ok(content)
+}
+
+fn states_checksum(headers: &HeaderMap) -> bool {
+    Algorithm::ALL.iter().any(|algorithm| headers.contains_key(algorithm.header()))
+}
+
+/// Bucket and key, strictly encoded, from a virtual host or from the path.
+fn bucket_and_key(request: &Request<'_>) -> Result<(String, String), Reason> {
+    let path = object_path(&request.rewritten())?;
+    let path = path.strip_prefix('/').unwrap_or(&path);
+    if let HostMatch::Suffix(suffix) = &request.route.host
+        && let Some(bucket) = below(&request.inbound.host, suffix)
+    {
+        // A host name can hold bytes that no bucket's name does.
+        if !bucket.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_')) {
+            return Err(Reason::UnknownHost);
+        }
+        return Ok((bucket.to_owned(), path.to_owned()));
+    }
+    let (bucket, key) = path.split_once('/').unwrap_or((path, ""));
+    Ok((bucket.to_owned(), key.to_owned()))
+}
+
+/// Whether a bucket can stand in front of a host name under one wildcard certificate: Amazon's naming rule without
+/// dots. Any other bucket is named in the path, as the SDKs do.
+fn is_host_label(bucket: &str) -> bool {
+    (3..=63).contains(&bucket.len())
+        && bucket.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-')
+        && !bucket.starts_with('-')
+        && !bucket.ends_with('-')
+}
+
+/// ostor signs the text before the first `&`: the service stands first, and there is one.
+fn service_first(fields: &mut [Parameter]) -> Result<(), Reason> {
+    let mut services = fields.iter().enumerate().filter(|(_, field)| field.name.starts_with(b"ostor-"));
+    let first = services.next().map(|(index, _)| index);
+    if let Some((_, second)) = services.next() {
+        return Err(Reason::BadParameter(second.shown_name(), "one ostor service at a time"));
+    }
+    if let Some(index) = first {
+        fields[..=index].rotate_right(1);
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_service_moves_to_the_front() {
+        let mut fields =
+            [Parameter::new("b", "1"), Parameter::new("c", "2"), Parameter::new("ostor-users", "")];
+        assert_eq!(service_first(&mut fields), Ok(()));
+        assert_eq!(fields.map(|field| field.shown_name()), ["ostor-users", "b", "c"]);
+        let mut two = [Parameter::new("ostor-users", ""), Parameter::new("ostor-limits", "")];
+        assert!(service_first(&mut two).is_err());
+    }
+
+    #[test]
+    fn only_plain_names_become_hosts() {
+        assert!(is_host_label("my-bucket1"));
+        for other in ["ab", "a.b.c", "UPPER", "under_score", "-lead", "trail-", "x%20y", ""] {
+            assert!(!is_host_label(other), "{other}");
+        }
+    }
+}
