@@ -1,0 +1,242 @@
+//! From a listening socket to HTTP: accept, TLS where it is spoken, then hyper over a guarded stream.
+//!
+//! Nothing here looks at a request beyond its framing.
+
+pub mod bind;
+pub mod io;
+pub mod lint;
+pub mod preface;
+
+use std::convert::Infallible;
+use std::pin::pin;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use arc_swap::ArcSwap;
+use hyper::body::Incoming;
+use hyper::server::conn::{http1, http2};
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::sync::watch;
+use tokio_rustls::TlsAcceptor;
+
+use crate::caller::Peer;
+use crate::config::Limits;
+use crate::gateway::{Connection, Gateway};
+use crate::metrics::Metrics;
+use crate::snapshot::Snapshot;
+use crate::upstream::LocalExecutor;
+use bind::Bound;
+use io::{Guarded, Wire};
+use preface::{Protocol, Resumed};
+
+/// What every connection of a worker shares.
+pub struct Shared {
+    /// The request path.
+    pub gateway: Gateway,
+    /// The world, for TLS and limits at accept.
+    pub world: Arc<ArcSwap<Snapshot>>,
+    /// Counters.
+    pub metrics: Arc<Metrics>,
+    /// Connections of all workers, against the limit.
+    pub connections: Arc<AtomicUsize>,
+    /// Turns true when the gateway drains.
+    pub draining: watch::Receiver<bool>,
+}
+
+/// Accepts on one socket until the drain begins. Each connection becomes a task of this thread.
+pub async fn accept(shared: Rc<Shared>, bound: Bound, listener: usize, h2c: bool, open: Rc<OpenConnections>) {
+    let mut draining = shared.draining.clone();
+    loop {
+        let accepted = tokio::select! {
+            biased;
+            _ = draining.wait_for(|draining| *draining) => return,
+            accepted = bound.accept() => accepted,
+        };
+        let (stream, peer) = match accepted {
+            Ok(accepted) => accepted,
+            Err(error) => {
+                // Out of descriptors, most likely: wait for some to come back instead of spinning.
+                tracing::warn!(%error, "accept failed");
+                tokio::time::sleep(Duration::from_millis(50)).await;
+                continue;
+            }
+        };
+        let limit = shared.world.load().limits.connections;
+        let Some(slot) = Slot::take(&shared, limit, &open) else {
+            shared.metrics.connections_refused.inc();
+            continue;
+        };
+        let shared = shared.clone();
+        tokio::task::spawn_local(async move {
+            serve(&shared, stream, peer, listener, h2c).await;
+            drop(slot);
+        });
+    }
+}
+
+/// The connections of one worker; a drain waits for the last.
+#[derive(Default)]
+pub struct OpenConnections {
+    count: std::cell::Cell<usize>,
+    changed: tokio::sync::Notify,
+}
+
+impl OpenConnections {
+    /// Waits until none is open.
+    pub async fn none(&self) {
+        while self.count.get() > 0 {
+            self.changed.notified().await;
+        }
+    }
+}
+
+/// A place among the connections; free again when dropped.
+struct Slot {
+    shared: Rc<Shared>,
+    open: Rc<OpenConnections>,
+}
+
+impl Slot {
+    fn take(shared: &Rc<Shared>, limit: usize, open: &Rc<OpenConnections>) -> Option<Self> {
+        if shared.connections.fetch_add(1, Ordering::Relaxed) >= limit {
+            shared.connections.fetch_sub(1, Ordering::Relaxed);
+            return None;
+        }
+        shared.metrics.connections.inc();
+        open.count.set(open.count.get() + 1);
+        Some(Self { shared: shared.clone(), open: open.clone() })
+    }
+}
+
+impl Drop for Slot {
+    fn drop(&mut self) {
+        self.shared.connections.fetch_sub(1, Ordering::Relaxed);
+        self.shared.metrics.connections.dec();
+        self.open.count.set(self.open.count.get() - 1);
+        self.open.changed.notify_waiters();
+    }
+}
+
+async fn serve(shared: &Rc<Shared>, stream: bind::Stream, mut peer: Peer, listener: usize, h2c: bool) {
+    let world = shared.world.load_full();
+    let Some(tls) = &world.listeners[listener].tls else {
+        return match stream {
+            bind::Stream::Tcp(stream) => cleartext(shared, stream, peer, listener, h2c, &world.limits).await,
+            bind::Stream::Unix(stream) => cleartext(shared, stream, peer, listener, h2c, &world.limits).await,
+        };
+    };
+    let accept = TlsAcceptor::from(tls.clone());
+    let limits = &world.limits;
+    match stream {
+        bind::Stream::Tcp(stream) => {
+            let Ok(Ok(stream)) = tokio::time::timeout(limits.handshake_timeout, accept.accept(stream)).await
+            else {
+                return;
+            };
+            let session = stream.get_ref().1;
+            peer.certificate = session.peer_certificates().is_some();
+            let wire = if session.alpn_protocol() == Some(b"h2") { Protocol::Http2 } else { Protocol::Http1 };
+            http(shared, stream, peer, listener, wire, limits).await;
+        }
+        // Configuration refuses TLS on a unix socket.
+        bind::Stream::Unix(_) => {}
+    }
+}
+
+async fn cleartext(
+    shared: &Rc<Shared>,
+    stream: impl AsyncRead + AsyncWrite + Unpin + 'static,
+    peer: Peer,
+    listener: usize,
+    h2c: bool,
+    limits: &Limits,
+) {
+    if !h2c {
+        return http(shared, Resumed::fresh(stream), peer, listener, Protocol::Http1, limits).await;
+    }
+    let mut draining = shared.draining.clone();
+    tokio::select! {
+        told = tokio::time::timeout(limits.header_timeout, preface::tell(stream)) => {
+            if let Ok(Ok((protocol, stream))) = told {
+                http(shared, stream, peer, listener, protocol, limits).await;
+            }
+        }
+        _ = draining.wait_for(|draining| *draining) => {}
+    }
+}
+
+async fn http(
+    shared: &Rc<Shared>,
+    stream: impl AsyncRead + AsyncWrite + Unpin + 'static,
+    peer: Peer,
+    listener: usize,
+    protocol: Protocol,
+    limits: &Limits,
+) {
+    let connection = Rc::new(Connection::new(peer, listener));
+    let wire = if matches!(protocol, Protocol::Http1) { Wire::Http1 } else { Wire::Other };
+    let stream = TokioIo::new(Guarded::new(stream, connection.clone(), wire, limits));
+    let service = {
+        let shared = shared.clone();
+        service_fn(move |request: hyper::Request<Incoming>| {
+            let (shared, connection) = (shared.clone(), connection.clone());
+            async move { Ok::<_, Infallible>(shared.gateway.handle(request, connection).await) }
+        })
+    };
+    let mut draining = shared.draining.clone();
+    // What goes wrong on a connection is its caller's business and was told to it; there is nobody else to tell.
+    macro_rules! drive {
+        ($connection:expr) => {{
+            let mut connection = pin!($connection);
+            tokio::select! {
+                biased;
+                done = connection.as_mut() => drop(done),
+                _ = draining.wait_for(|draining| *draining) => {
+                    connection.as_mut().graceful_shutdown();
+                    drop(connection.await);
+                }
+            }
+        }};
+    }
+    match protocol {
+        Protocol::Http1 => drive!(http1_builder(limits).serve_connection(stream, service)),
+        Protocol::Http2 => drive!(http2_builder(limits).serve_connection(stream, service)),
+    }
+}
+
+/// Bytes that are read from or kept for one HTTP/1 connection at a time, unless a head may be longer. Every upload
+/// holds a few times this much.
+const BUFFER: usize = 64 << 10;
+/// HTTP/2 streams of one connection.
+const STREAMS: u32 = 100;
+
+fn http1_builder(limits: &Limits) -> http1::Builder {
+    let mut builder = http1::Builder::new();
+    builder
+        .timer(TokioTimer::new())
+        .header_read_timeout(None)
+        .max_headers(limits.headers)
+        .max_header_size(limits.head)
+        .max_buf_size(limits.head.max(BUFFER));
+    builder
+}
+
+/// Windows and counts as edge proxies set them; a caller who stops answering pings is gone.
+fn http2_builder(limits: &Limits) -> http2::Builder<LocalExecutor> {
+    let mut builder = http2::Builder::new(LocalExecutor);
+    builder
+        .timer(TokioTimer::new())
+        .max_concurrent_streams(STREAMS)
+        .max_pending_accept_reset_streams(20)
+        .max_local_error_reset_streams(256)
+        .initial_stream_window_size(64 << 10)
+        .initial_connection_window_size(1 << 20)
+        .max_header_list_size(u32::try_from(limits.head).unwrap_or(u32::MAX))
+        .keep_alive_interval(Duration::from_secs(20))
+        .keep_alive_timeout(Duration::from_secs(10));
+    builder
+}
