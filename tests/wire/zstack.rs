@@ -1,0 +1,90 @@
+//! ZStack on the wire: time zone, context path, decoded path, streaming bodies.
+
+use crate::support::naive::{self, Keys};
+use crate::support::{Upstream, ask};
+use crate::with_route;
+
+const HOUR: i64 = 3600;
+const ROUTE: &str = "[routes.zstack]\nmatch = { path = \"/zstack\" }\nupstream = \"URL\"\n\
+    sign.zstack = { credential = \"key\", time-zone = \"Asia/Shanghai\" }\n";
+
+#[test]
+fn paths_are_signed_decoded_and_sent_strictly() {
+    let upstream = Upstream::ok();
+    let gateway = with_route(&upstream, ROUTE);
+    for (came, went) in [
+        ("/zstack/v1/vm-instances", "/zstack/v1/vm-instances"),
+        ("/zstack/v1/vm-instances?q=name=web&limit=2", "/zstack/v1/vm-instances?q=name%3Dweb&limit=2"),
+        ("/zstack/v1/vm-instances/", "/zstack/v1/vm-instances/"),
+        ("/zstack/v1/%E4%B8%AD%20x/a~b*c", "/zstack/v1/%E4%B8%AD%20x/a~b%2Ac"),
+        ("/zstack/v1/%e4%b8%ad", "/zstack/v1/%E4%B8%AD"),
+        ("/zstack/v1/%76m-instances", "/zstack/v1/vm-instances"),
+        ("/zstack/v1/a@b:c,d=e", "/zstack/v1/a%40b%3Ac%2Cd%3De"),
+        ("/zstack/v1/zstack/v1", "/zstack/v1/zstack/v1"),
+        ("/zstack/v1/x?q=a+b%2Bc&flag&empty=", "/zstack/v1/x?q=a%20b%2Bc&flag&empty="),
+    ] {
+        gateway.call(&ask("GET", came)).passed(200);
+        let requests = upstream.take();
+        assert_eq!(requests[0].target, went);
+        naive::zstack(&requests[0], &Keys::default(), "/zstack", 8 * HOUR).unwrap();
+    }
+}
+
+#[test]
+fn the_date_is_the_servers_local_time() {
+    for (zone, label, offset) in [
+        ("Asia/Shanghai", "", 8 * HOUR),
+        ("PRC", "", 8 * HOUR),
+        ("GMT", "", 0),
+        ("Asia/Kolkata", ", time-zone-label = \"IST\"", 5 * HOUR + HOUR / 2),
+        ("America/Phoenix", "", -7 * HOUR),
+    ] {
+        let upstream = Upstream::ok();
+        let gateway =
+            with_route(&upstream, &ROUTE.replace("\"Asia/Shanghai\"", &format!("\"{zone}\"{label}")));
+        let call = ask("GET", "/zstack/v1/zones").header("Date", "Fri, 06 Aug 2021 17:58:34 PRC");
+        gateway.call(&call).passed(200);
+        let name = naive::zstack(&upstream.last(), &Keys::default(), "/zstack", offset).unwrap();
+        let plain = |c: char| c.is_ascii_alphanumeric() || "/_".contains(c);
+        assert!(name.chars().all(plain), "{zone}: {name} is no name that Java parses");
+        if label.contains("IST") {
+            assert_eq!(name, "IST");
+        }
+    }
+}
+
+#[test]
+fn the_context_path_is_the_upstreams() {
+    let upstream = Upstream::ok();
+    let gateway = with_route(
+        &upstream,
+        "[routes.a]\nmatch = { path = \"/cloud\" }\nupstream = { url = \"URL\", rewrite-path = \"/zstack\" }\n\
+         sign.zstack = { credential = \"key\" }\n\
+         [routes.b]\nmatch = { path = \"/plain\" }\nupstream = { url = \"URL\", rewrite-path = \"/\" }\n\
+         sign.zstack = { credential = \"key\", context-path = \"/\" }\n",
+    );
+    gateway.call(&ask("GET", "/cloud/v1/zones")).passed(200);
+    gateway.call(&ask("GET", "/plain/v1/zones")).passed(200);
+    let [first, second] = <[_; 2]>::try_from(upstream.wait_for(2)).unwrap();
+    assert_eq!((first.target.as_str(), second.target.as_str()), ("/zstack/v1/zones", "/v1/zones"));
+    naive::zstack(&first, &Keys::default(), "/zstack", 0).unwrap();
+    naive::zstack(&second, &Keys::default(), "", 0).unwrap();
+}
+
+#[test]
+fn bodies_pass_as_they_are() {
+    let upstream = Upstream::ok();
+    let gateway = with_route(&upstream, ROUTE);
+    let body = r#"{"stopVmInstance":{"type":"grace"}}"#;
+    for method in ["PUT", "POST", "DELETE"] {
+        let call = ask(method, "/zstack/v1/vm-instances/uuid/actions")
+            .header("Content-Type", "application/json")
+            .header("Authorization", "OAuth EVIL")
+            .body(body);
+        gateway.call(&call).passed(200);
+        let request = upstream.take().remove(0);
+        naive::zstack(&request, &Keys::default(), "/zstack", 8 * HOUR).unwrap();
+        assert_eq!((request.method.as_str(), request.text().as_str()), (method, body));
+        assert_eq!(request.headers.one("content-type"), Some("application/json"));
+    }
+}
