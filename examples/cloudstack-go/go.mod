@@ -1,0 +1,3 @@
+module countersign.example/cloudstack-go
+
+go 1.19
