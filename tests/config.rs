@@ -132,7 +132,7 @@ fn the_full_example_shows_every_scheme() {
         Shape::S3 {
             addressing: Addressing::Virtual,
             payload: PayloadRule::Auto,
-            chunked: UpstreamChunked::Signed
+            chunked: UpstreamChunked::Trailer
         }
     );
     assert_eq!(backups.host, HostMatch::Suffix("s3.internal".to_owned()));
@@ -183,7 +183,7 @@ fn defaults() {
         Shape::S3 {
             addressing: Addressing::Path,
             payload: PayloadRule::Auto,
-            chunked: UpstreamChunked::Signed
+            chunked: UpstreamChunked::Trailer
         }
     );
 }

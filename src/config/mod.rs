@@ -353,9 +353,9 @@ pub enum Addressing {
 /// `upstream-chunked` of `sign.s3-v4`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum UpstreamChunked {
-    /// As signed chunks without trailers, which every server of chunks takes; the checksum is verified here.
+    /// As signed chunks without trailers, for servers that know no others; the checksum is verified here and ends here.
     Signed,
-    /// With the caller's checksum as a trailer.
+    /// With the caller's checksum as a trailer: the default.
     Trailer,
     /// Not at all: as a plain body, gathered where its digest must be known.
     None,

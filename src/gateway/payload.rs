@@ -98,6 +98,13 @@ impl<'r> Source<'r> {
         if self.is_empty() { self.gathered(headers).await } else { Ok(Content::Unsigned(self.plain)) }
     }
 
+    /// The same for an upstream that takes no trailers: a body whose trailer states a checksum is gathered, so that
+    /// a header can state it. Servers refuse a part without the checksum that its upload was begun with.
+    pub(super) async fn unsigned_without_trailers(self, headers: &mut HeaderMap) -> Result<Content, Reason> {
+        let has_trailers = self.trailers.as_ref().is_some_and(|trailers| !trailers.is_empty());
+        if has_trailers { self.gathered(headers).await } else { self.unsigned(headers).await }
+    }
+
     /// Checksum headers speak of something else than this body.
     pub(super) fn forget_checksums(&mut self) {
         self.plain.forget_checksums();

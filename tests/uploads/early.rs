@@ -119,7 +119,8 @@ fn a_fault_after_an_early_answer_commits_nothing() {
     let upstream = hasty(200, After::Reads);
     let gateway = gateway(&upstream);
     let body = data(200_000);
-    for host in HOSTS {
+    // A version 2 upstream is not asked before a framed body is whole: its checksum has to stand in a header.
+    for host in HOSTS.into_iter().filter(|host| *host != "ceph.internal") {
         let mut bad = Upload::new(Form::UnsignedTrailer("crc32"), &body);
         bad = bad.replacing(&crate::body::checksum("crc32", &body), "AAAAAA==");
         let bytes = bad.bytes("PUT", "/b/early", host, Http::Length);

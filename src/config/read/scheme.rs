@@ -222,7 +222,7 @@ fn s3_v4(
     ];
     let chunked =
         table.optional(findings, "upstream-chunked").and_then(|field| field.one_of(findings, &forms));
-    let chunked = chunked.unwrap_or(UpstreamChunked::Signed);
+    let chunked = chunked.unwrap_or(UpstreamChunked::Trailer);
     let service = service.unwrap_or(Some("s3".to_owned()))?;
     let shape = Shape::S3 { addressing, payload: payload.unwrap_or(PayloadRule::Auto), chunked };
     Some((Scheme::SigV4(sigv4::Options::s3(region?, service)), shape))

@@ -72,7 +72,7 @@ pub(super) async fn rebuild(
     let content = if operation == "s3:DeleteObjects" {
         stating_md5(source, headers).await?
     } else if dialect.is_some() {
-        source.unsigned(headers).await?
+        source.unsigned_without_trailers(headers).await?
     } else {
         source.signed(payload, chunked, headers).await?
     };
