@@ -44,6 +44,9 @@ fn version_2_takes_every_form() {
                 // The name of a checksum travels with the checksum or not at all.
                 let summed = request.headers.names().iter().any(|name| name.starts_with("x-amz-checksum-"));
                 assert_eq!(request.headers.has("x-amz-sdk-checksum-algorithm"), summed, "{case}");
+                // A checksum that followed the body goes before it.
+                let followed = matches!(form, Form::SignedTrailer(_) | Form::UnsignedTrailer(_));
+                assert_eq!(summed, followed, "{case}");
             }
         }
     }
