@@ -1,5 +1,7 @@
 //! ZStack on the wire: time zone, context path, decoded path, streaming bodies.
 
+use std::time::{SystemTime, UNIX_EPOCH};
+
 use crate::support::naive::{self, Keys};
 use crate::support::{Upstream, ask};
 use crate::with_route;
@@ -30,6 +32,21 @@ fn paths_are_signed_decoded_and_sent_strictly() {
     }
 }
 
+/// The offset of Paris now, by the rule of the European Union and no database: summer lasts from the last Sunday of
+/// March to the last Sunday of October, each at 01:00 UTC.
+fn paris() -> i64 {
+    const DAY: i64 = 24 * HOUR;
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs().cast_signed();
+    // Around New Year the year may be off by one; it is winter on both sides.
+    let year = 1970 + now / 31_556_952;
+    let first_of_march = (year - 1970) * 365 + (year - 1969) / 4 + 59 + i64::from(year % 4 == 0);
+    // 1970-01-01 was a Thursday.
+    let sunday_until = |day: i64| day - (day + 4) % 7;
+    let (march, october) = (sunday_until(first_of_march + 30), sunday_until(first_of_march + 244));
+    let summer = march * DAY + HOUR..october * DAY + HOUR;
+    if summer.contains(&now) { 2 * HOUR } else { HOUR }
+}
+
 #[test]
 fn the_date_is_the_servers_local_time() {
     for (zone, label, offset) in [
@@ -38,6 +55,7 @@ fn the_date_is_the_servers_local_time() {
         ("GMT", "", 0),
         ("Asia/Kolkata", ", time-zone-label = \"IST\"", 5 * HOUR + HOUR / 2),
         ("America/Phoenix", "", -7 * HOUR),
+        ("Europe/Paris", "", paris()),
     ] {
         let upstream = Upstream::ok();
         let gateway =
