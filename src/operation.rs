@@ -3,6 +3,8 @@
 //! Pure: it looks at the rebuilt request, so that the name is that of what is sent. Names follow the service:
 //! CloudStack's `command`, `METHOD /v1/...` for ZStack, IAM action names for S3, `service:Action` elsewhere.
 
+use std::borrow::Cow;
+
 use http::HeaderMap;
 
 use crate::target::Parameter;
@@ -53,11 +55,11 @@ pub fn s3(method: &str, bucket: &str, key: &str, query: &[Parameter], headers: &
         return cut(&format!("utapi:{action}"));
     }
     let name = if !key.is_empty() {
-        object(method, &has, headers.contains_key("x-amz-copy-source"))
+        object(method, &has, headers.contains_key("x-amz-copy-source")).map(Cow::Borrowed)
     } else if !bucket.is_empty() {
         bucket_level(method, &has)
     } else {
-        (method == "GET").then_some("ListBuckets")
+        (method == "GET").then_some("ListBuckets".into())
     };
     name.map_or_else(|| format!("s3:{}", cut(method)), |name| format!("s3:{name}"))
 }
@@ -117,11 +119,17 @@ const BUCKET_NOUNS: [(&str, &str); 19] = [
     ("analytics", "AnalyticsConfiguration"),
 ];
 
-fn bucket_level(method: &str, has: &dyn Fn(&str) -> bool) -> Option<&'static str> {
+fn bucket_level(method: &str, has: &dyn Fn(&str) -> bool) -> Option<Cow<'static, str>> {
     if let Some((_, noun)) = BUCKET_NOUNS.iter().find(|(name, _)| has(name)) {
-        return verb_and_noun(method, noun);
+        let verb = match method {
+            "GET" => "Get",
+            "PUT" => "Put",
+            "DELETE" => "Delete",
+            _ => return None,
+        };
+        return Some(format!("{verb}{noun}").into());
     }
-    Some(match method {
+    let name = match method {
         "GET" if has("location") => "GetBucketLocation",
         "GET" if has("uploads") => "ListBucketMultipartUploads",
         "GET" if has("versions") => "ListBucketVersions",
@@ -131,25 +139,8 @@ fn bucket_level(method: &str, has: &dyn Fn(&str) -> bool) -> Option<&'static str
         "POST" if has("delete") => "DeleteObjects",
         "DELETE" => "DeleteBucket",
         _ => return None,
-    })
-}
-
-/// Joins at compile time what IAM writes as one word.
-fn verb_and_noun(method: &str, noun: &'static str) -> Option<&'static str> {
-    macro_rules! names {
-        ($($noun:literal)*) => {
-            match (method, noun) {
-                $(("GET", $noun) => Some(concat!("Get", $noun)),
-                  ("PUT", $noun) => Some(concat!("Put", $noun)),
-                  ("DELETE", $noun) => Some(concat!("Delete", $noun)),)*
-                _ => None,
-            }
-        };
-    }
-    names!("BucketAcl" "BucketCORS" "BucketPolicy" "BucketPolicyStatus" "LifecycleConfiguration" "BucketVersioning"
-        "BucketWebsite" "BucketLogging" "BucketNotification" "BucketTagging" "EncryptionConfiguration"
-        "ReplicationConfiguration" "BucketRequestPayment" "AccelerateConfiguration" "BucketObjectLockConfiguration"
-        "BucketPublicAccessBlock" "BucketOwnershipControls" "InventoryConfiguration" "AnalyticsConfiguration")
+    };
+    Some(name.into())
 }
 
 /// Cuts a name that a caller chose to what a log line should hold.
