@@ -173,11 +173,6 @@ impl SignedRequest {
         Ok(Self(request))
     }
 
-    /// The request as it would go out, for showing.
-    pub fn request(&self) -> &Request<Body> {
-        &self.0
-    }
-
     /// The request, for the one room that sends it.
     pub fn into_request(self) -> Request<Body> {
         self.0
