@@ -4,14 +4,15 @@
 //! (`tests/floors.rs` holds that, and that this map is true).
 //!
 //! ```text
-//! 11  cli
-//! 10  server, demo
-//! 9   worker, admin
-//! 8   listen
-//! 7   gateway, reload
-//! 6   upstream
-//! 5   snapshot, outbound
-//! 4   route, operation, body
+//! 12  cli
+//! 11  server, demo
+//! 10  worker, admin
+//! 9   listen
+//! 8   gateway, reload
+//! 7   upstream
+//! 6   snapshot, outbound
+//! 5   policy
+//! 4   route, operation, body, identify, redact
 //! 3   target, credentials
 //! 2   config, reason, caller, metrics, audit
 //! 1   sign, checksum
@@ -30,11 +31,14 @@ pub mod config;
 pub mod credentials;
 pub mod demo;
 pub mod gateway;
+pub mod identify;
 pub mod listen;
 pub mod metrics;
 pub mod operation;
 pub mod outbound;
+pub mod policy;
 pub mod reason;
+pub mod redact;
 pub mod reload;
 pub mod route;
 pub mod secret;

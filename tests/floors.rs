@@ -9,12 +9,13 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// The floors, bottom first. Rooms on one floor do not import each other.
-const FLOORS: [&[&str]; 12] = [
+const FLOORS: [&[&str]; 13] = [
     &["secret"],
     &["sign", "checksum"],
     &["config", "reason", "caller", "metrics", "audit"],
     &["target", "credentials"],
-    &["route", "operation", "body"],
+    &["route", "operation", "body", "identify", "redact"],
+    &["policy"],
     &["snapshot", "outbound"],
     &["upstream"],
     &["gateway", "reload"],

@@ -3,6 +3,7 @@
 //! [`load`] turns the text of the file into a [`Config`] or into *all* of its problems. Nothing here resolves a
 //! secret, opens a socket or reads any file but the configuration itself.
 
+pub mod access;
 mod diagnostic;
 mod mask;
 mod read;
@@ -13,6 +14,10 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+pub use access::{
+    Client, ClientAddress, ClientAuth, Conditions, Enforcement, LocalKey, Quota, Rate, Rule, Rules, Secrets,
+    Selector,
+};
 pub use diagnostic::{Position, Problem, Problems, Style};
 
 use crate::sign::Scheme;
@@ -62,6 +67,8 @@ pub struct Config {
     pub server: Server,
     /// `[credentials.*]` in the order of the file.
     pub credentials: Vec<Credential>,
+    /// `[clients.*]` in the order of the file.
+    pub clients: Vec<Client>,
     /// `[routes.*]` in the order of the file.
     pub routes: Vec<Route>,
 }
@@ -112,6 +119,10 @@ pub struct Listener {
     pub tls: Option<ListenerTls>,
     /// Whether cleartext HTTP/2 with prior knowledge is accepted.
     pub h2c: bool,
+    /// Peers that speak for others.
+    pub trusted_proxies: Vec<ipnet::IpNet>,
+    /// How they tell for whom; present whenever there are any.
+    pub client_address: Option<ClientAddress>,
 }
 
 /// TLS files of a listener.
@@ -123,6 +134,10 @@ pub struct ListenerTls {
     pub key: PathBuf,
     /// PEM roots that client certificates must chain to; absent: none is asked for.
     pub client_ca: Option<PathBuf>,
+    /// PEM list of revoked client certificates.
+    pub client_crl: Option<PathBuf>,
+    /// Whether callers need a certificate; of no matter without `client_ca`.
+    pub client_auth: ClientAuth,
 }
 
 /// `[server.limits]`; the defaults are those of the threat model's section on availability.
@@ -248,6 +263,20 @@ pub struct Route {
     pub wait: Option<Wait>,
     /// `hand-over`: whether large objects go round the gateway; S3 only.
     pub hand_over: Option<HandOver>,
+    /// `clients`: who may use it, by name; absent: anyone who can reach it.
+    pub clients: Option<Vec<String>>,
+    /// `allow`, `deny`, `read-only`.
+    pub rules: Rules,
+    /// `rate`, `burst`, `concurrency`.
+    pub quota: Quota,
+    /// `secrets`.
+    pub secrets: Secrets,
+    /// `redact`: further names of fields that answers must not carry.
+    pub redact: Vec<String>,
+    /// `policy`.
+    pub policy: Enforcement,
+    /// `refuse-replays`: whether a mutating call with a local signature may come only once.
+    pub refuse_replays: bool,
 }
 
 /// `wait` and `wait-by-default`: asynchronous calls are polled to their end here.

@@ -127,15 +127,6 @@ impl<'d> Table<'d> {
         field
     }
 
-    /// Refuses, by name, keys that a later version reads.
-    pub(super) fn later(&mut self, findings: &mut Findings, keys: &[&'static str]) {
-        for key in keys {
-            if let Some(field) = self.take_later(findings, key) {
-                field.not_yet(findings);
-            }
-        }
-    }
-
     /// All fields that nobody asked for, in the order of the file; for tables whose keys are names.
     pub(super) fn names(&mut self, findings: &mut Findings) -> Vec<Field<'d>> {
         let fields = std::mem::take(&mut self.rest);

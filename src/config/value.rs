@@ -9,6 +9,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use http::HeaderName;
+use ipnet::IpNet;
 
 use super::{Address, HostMatch};
 
@@ -199,6 +200,20 @@ pub(super) fn absolute(text: &str) -> Result<PathBuf, Fault> {
 }
 
 /// `ip:port` or `unix:/path`.
+/// A network in CIDR form, or one address. Bits beyond the prefix are a mistake: was the network meant, or the host?
+pub(super) fn network(text: &str) -> Result<IpNet, Fault> {
+    let help = "write a network like `10.20.0.0/16` or `fd00::/8`, or one address";
+    if let Ok(address) = text.parse::<IpAddr>() {
+        return Ok(address.into());
+    }
+    let network: IpNet = text.parse().map_err(|_| Fault::new("is not a network").help(help))?;
+    if network.addr() != network.network() {
+        let fault = Fault::new("has bits beyond its prefix");
+        return Err(fault.help(format!("write `{}` for the network", network.trunc())));
+    }
+    Ok(network)
+}
+
 pub(super) fn address(text: &str) -> Result<Address, Fault> {
     if let Some(path) = text.strip_prefix("unix:") {
         let path = absolute(path).map_err(|_| {

@@ -79,7 +79,8 @@ fn parts(table: &mut Table<'_>, findings: &mut Findings) -> Option<CredentialSou
     })
 }
 
-fn reference(field: &Field<'_>, findings: &mut Findings) -> Option<SecretRef> {
+/// A reference to a secret, never the secret.
+pub(super) fn reference(field: &Field<'_>, findings: &mut Findings) -> Option<SecretRef> {
     let Some(mut table) = field.peek_table() else {
         let message = format!("`{}` must be a reference, not a value", field.path);
         findings.push(field.problem(message).label("not quoted: it may be a secret").help(REFERENCE));

@@ -3,8 +3,10 @@
 //! One file per table. Readers take what they can and go on: a problem in one place hides none in another, and
 //! what depends on a broken value is simply not judged. Nothing here opens a file or a socket.
 
+mod client;
 mod credential;
 mod route;
+mod rules;
 mod scheme;
 mod server;
 mod switch;
@@ -52,18 +54,20 @@ fn file(mut root: Table<'_>, findings: &mut Findings) -> Option<Config> {
     version(&mut root, findings);
     let server = root.optional(findings, "server");
     let credentials = root.optional(findings, "credentials");
+    let clients = root.optional(findings, "clients");
     let routes = root.optional(findings, "routes");
-    for later in ["audit", "clients"] {
-        if let Some(field) = root.take_later(findings, later) {
-            not_yet_inside(&field, findings);
-        }
+    if let Some(field) = root.take_later(findings, "audit") {
+        not_yet_inside(&field, findings);
     }
     let server = server::read(server, findings);
     let credentials = credential::read(credentials, findings);
-    let routes = route::read(routes, &credentials.names, findings);
+    let clients = client::read(clients, findings);
+    let routes = route::read(routes, &credentials.names, &clients.names, findings);
     server::refuse_open_listeners(&server, &routes, findings);
+    server::refuse_unasked_certificates(&server, &clients, findings);
     root.finish(findings);
-    Some(Config { server: server.server?, credentials: credentials.list, routes: routes.list })
+    let (credentials, clients, routes) = (credentials.list, clients.list, routes.list);
+    Some(Config { server: server.server?, credentials, clients, routes })
 }
 
 fn version(root: &mut Table<'_>, findings: &mut Findings) {

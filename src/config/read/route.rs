@@ -1,21 +1,18 @@
 //! `[routes.*]`: what each matches, where it goes, how it is signed.
 
 use crate::config::diagnostic::Problem;
-use crate::config::table::{Field, Findings, Span, quoted};
+use crate::config::table::{Field, Findings, Span, nearest, quoted};
 use crate::config::value;
 use crate::config::{HostMatch, Route, Shape};
 
-use super::{scheme, switch, upstream};
-
-/// Keys that a later version reads.
-const LATER: [&str; 7] = ["clients", "allow", "deny", "read-only", "secrets", "policy", "redact"];
+use super::{rules, scheme, switch, upstream};
 
 /// The routes of a file.
 #[derive(Default)]
 pub(super) struct Routes {
     pub(super) list: Vec<Route>,
-    /// The name and place of each, good or bad.
-    pub(super) declared: Vec<(String, Span)>,
+    /// The name and place of each that admits anyone, good or bad.
+    pub(super) open: Vec<(String, Span)>,
 }
 
 /// A route's condition and where it stands.
@@ -25,7 +22,12 @@ struct Match {
     span: Span,
 }
 
-pub(super) fn read(field: Option<Field<'_>>, credentials: &[&str], findings: &mut Findings) -> Routes {
+pub(super) fn read(
+    field: Option<Field<'_>>,
+    credentials: &[&str],
+    clients: &[&str],
+    findings: &mut Findings,
+) -> Routes {
     let mut out = Routes::default();
     let fields = match field {
         None => Vec::new(),
@@ -40,12 +42,15 @@ pub(super) fn read(field: Option<Field<'_>>, credentials: &[&str], findings: &mu
     }
     let mut matches: Vec<(Match, &str)> = Vec::new();
     for field in fields {
-        out.declared.push((field.key.to_owned(), field.key_span.clone()));
+        if field.peek_table().is_none_or(|table| table.remaining().iter().all(|inner| inner.key != "clients"))
+        {
+            out.open.push((field.key.to_owned(), field.key_span.clone()));
+        }
         if let Err(fault) = value::name(field.key) {
             let message = format!("{} {}", quoted(field.key), fault.what);
             findings.push(Problem::at(field.key_span.clone(), message).maybe_help(fault.help));
         }
-        let Some((condition, rest)) = route(&field, credentials, findings) else { continue };
+        let Some((condition, rest)) = route(&field, credentials, clients, findings) else { continue };
         if let Some(condition) = &condition {
             refuse_duplicate(condition, &matches, &field, findings);
         }
@@ -61,6 +66,7 @@ pub(super) fn read(field: Option<Field<'_>>, credentials: &[&str], findings: &mu
 fn route(
     field: &Field<'_>,
     credentials: &[&str],
+    clients: &[&str],
     findings: &mut Findings,
 ) -> Option<(Option<Match>, Option<Route>)> {
     let mut table = field.table(findings)?;
@@ -82,7 +88,13 @@ fn route(
     let forward_headers = forward_headers.map(|field| read_forward_headers(&field, shape, findings));
     let wait = switch::wait(&mut table, shape, findings);
     let hand_over = switch::hand_over(&mut table, shape, upstream.as_ref(), findings);
-    table.later(findings, &LATER);
+    let admitted = table.optional(findings, "clients").map(|field| read_clients(&field, clients, findings));
+    let rules = rules::rules(&mut table, shape, findings);
+    let quota = rules::quota(&mut table, findings);
+    let secrets = rules::secrets(&mut table, findings);
+    let redact = rules::redact(&mut table, secrets, findings);
+    let policy = rules::policy(&mut table, findings);
+    let refuse_replays = table.optional(findings, "refuse-replays").and_then(|field| field.boolean(findings));
     table.finish(findings);
     let route = upstream.zip(signing).map(|(read, signing)| Route {
         name: field.key.to_owned(),
@@ -95,8 +107,53 @@ fn route(
         forward_headers: forward_headers.unwrap_or_default(),
         wait,
         hand_over,
+        clients: admitted,
+        rules,
+        quota,
+        secrets,
+        redact,
+        policy,
+        refuse_replays: refuse_replays.unwrap_or(false),
     });
     Some((matched, route))
+}
+
+/// The names of those who may use a route.
+fn read_clients(field: &Field<'_>, clients: &[&str], findings: &mut Findings) -> Vec<String> {
+    let mut out: Vec<String> = Vec::new();
+    let Some(elements) = field.elements(findings) else { return out };
+    if elements.is_empty() {
+        let problem = field.problem(format!("`{}` admits nobody", field.path));
+        findings.push(problem.help("name at least one client, or leave the key out to admit anyone"));
+    }
+    for element in elements {
+        let Some(name) = element.guarded_text(findings) else { continue };
+        if !clients.contains(&name) {
+            undefined(&element, name, clients, findings);
+        } else if out.iter().any(|known| known == name) {
+            findings.push(element.problem(format!("`{}` names `{name}` twice", field.path)));
+        } else {
+            findings.show(&element.span());
+            out.push(name.to_owned());
+        }
+    }
+    out
+}
+
+/// A client that no table defines. Its name is quoted only when it nearly is one: somebody may put a token here.
+fn undefined(element: &Field<'_>, name: &str, clients: &[&str], findings: &mut Findings) {
+    let problem = if let Some(near) = nearest(name, clients.iter().copied()) {
+        findings.show(&element.span());
+        let problem = element.problem(format!("client {} is not defined", quoted(name)));
+        problem.help(format!("did you mean `{near}`?"))
+    } else {
+        let problem = element.problem(format!("`{}` names a client that is not defined", element.path));
+        problem.help(match clients {
+            [] => "define `[clients.NAME]` and write its name here".to_owned(),
+            all => format!("defined clients: {}", all.join(", ")),
+        })
+    };
+    findings.push(problem.label("no such `[clients.*]` in this file"));
 }
 
 fn read_match(field: &Field<'_>, findings: &mut Findings) -> Option<Match> {

@@ -6,8 +6,9 @@ use std::time::Duration;
 use crate::config::diagnostic::Problem;
 use crate::config::table::{Field, Findings, Span, Table, quoted};
 use crate::config::value;
-use crate::config::{Address, Limits, Listener, ListenerTls, Server};
+use crate::config::{Address, ClientAddress, ClientAuth, Limits, Listener, ListenerTls, Server};
 
+use super::client;
 use super::route::Routes;
 
 /// Where callers connect when the file does not say.
@@ -72,7 +73,8 @@ pub(super) fn read(field: Option<Field<'_>>, findings: &mut Findings) -> Read {
 }
 
 fn plain(address: Address) -> Listener {
-    Listener { address, hosts: Vec::new(), tls: None, h2c: false }
+    let trusted_proxies = Vec::new();
+    Listener { address, hosts: Vec::new(), tls: None, h2c: false, trusted_proxies, client_address: None }
 }
 
 fn listen(field: &Field<'_>, findings: &mut Findings) -> Vec<(Listener, Span)> {
@@ -111,8 +113,43 @@ fn listener(element: &Field<'_>, findings: &mut Findings) -> Option<(Listener, S
         }
         Some(h2c)
     });
+    let (trusted_proxies, client_address) = proxies(&mut table, address.as_ref(), findings);
     table.finish(findings);
-    Some((Listener { address: address?, hosts, tls, h2c: h2c.unwrap_or(false) }, place))
+    let h2c = h2c.unwrap_or(false);
+    Some((Listener { address: address?, hosts, tls, h2c, trusted_proxies, client_address }, place))
+}
+
+/// `trusted-proxies` and `client-address`: one says whom to believe, the other what.
+fn proxies(
+    table: &mut Table<'_>,
+    address: Option<&Address>,
+    findings: &mut Findings,
+) -> (Vec<ipnet::IpNet>, Option<ClientAddress>) {
+    let trusted = table.optional(findings, "trusted-proxies");
+    let told = table.optional(findings, "client-address");
+    let words = [
+        ("proxy-protocol", ClientAddress::ProxyProtocol),
+        ("x-forwarded-for", ClientAddress::XForwardedFor),
+        ("forwarded", ClientAddress::Forwarded),
+    ];
+    match (&trusted, &told) {
+        (Some(field), None) => {
+            let problem = field.problem(format!("`{}` needs `client-address`", field.path));
+            let all = words.map(|(word, _)| word).join(", ");
+            findings.push(problem.help(format!("say how they tell for whom they speak: {all}")));
+        }
+        (None, Some(field)) => {
+            let problem = field.problem(format!("`{}` needs `trusted-proxies`", field.path));
+            findings.push(problem.help("say whom to believe, like `trusted-proxies = [\"10.0.0.5\"]`"));
+        }
+        _ => {}
+    }
+    if let (Some(field), Some(Address::Unix(_))) = (&trusted, address) {
+        let problem = field.problem(format!("`{}` is for TCP listeners", field.path));
+        findings.push(problem.help("callers of a unix socket have no address; remove the key"));
+    }
+    let trusted = trusted.map(|field| client::networks(&field, findings)).unwrap_or_default();
+    (trusted, told.and_then(|field| field.one_of(findings, &words)))
 }
 
 fn listener_tls(mut table: Table<'_>, findings: &mut Findings) -> Option<ListenerTls> {
@@ -122,9 +159,23 @@ fn listener_tls(mut table: Table<'_>, findings: &mut Findings) -> Option<Listene
     let key = table.required(findings, "key", help);
     let key = key.and_then(|field| field.guarded_parsed(findings, value::absolute));
     let client_ca = table.optional(findings, "client-ca");
+    let has_client_ca = client_ca.is_some();
     let client_ca = client_ca.and_then(|field| field.parsed(findings, value::absolute));
+    let mut with_ca = |key: &'static str, findings: &mut Findings| {
+        let field = table.optional(findings, key)?;
+        if !has_client_ca {
+            let problem = field.problem(format!("`{}` needs `client-ca`", field.path));
+            findings.push(problem.help("no certificate is asked of callers without it; remove the key"));
+        }
+        Some(field)
+    };
+    let client_crl = with_ca("client-crl", findings);
+    let client_crl = client_crl.and_then(|field| field.parsed(findings, value::absolute));
+    let words = [("required", ClientAuth::Required), ("optional", ClientAuth::Optional)];
+    let client_auth = with_ca("client-auth", findings);
+    let client_auth = client_auth.and_then(|field| field.one_of(findings, &words)).unwrap_or_default();
     table.finish(findings);
-    Some(ListenerTls { certificate: certificate?, key: key?, client_ca })
+    Some(ListenerTls { certificate: certificate?, key: key?, client_ca, client_crl, client_auth })
 }
 
 /// Port 0 asks the system for a free port, so two of them are two.
@@ -224,7 +275,7 @@ fn time(
 /// Whoever can reach a listener can have requests signed, unless routes say who may; only this machine's own
 /// processes are trusted without that.
 pub(super) fn refuse_open_listeners(read: &Read, routes: &Routes, findings: &mut Findings) {
-    let Some((name, span)) = routes.declared.first() else { return };
+    let Some((name, span)) = routes.open.first() else { return };
     for (listener, place) in &read.listeners {
         let Address::Tcp(address) = &listener.address else { continue };
         if value::is_loopback(address.ip()) {
@@ -234,7 +285,25 @@ pub(super) fn refuse_open_listeners(read: &Read, routes: &Routes, findings: &mut
             format!("other machines can reach this listener, and route {} admits anyone", quoted(name));
         let problem = Problem::at(place.clone(), message).label("not a loopback address");
         let problem = problem.also(span.clone(), "this route does not say who may use it");
-        findings
-            .push(problem.help("listen on a loopback address such as `127.0.0.1:8480`, or on a unix socket"));
+        let help = "say who may use the route (`clients = [\"…\"]`), or listen on a loopback address or a unix socket";
+        findings.push(problem.help(help));
+    }
+}
+
+/// A certificate that no listener asks for proves nothing to anyone.
+pub(super) fn refuse_unasked_certificates(
+    read: &Read,
+    clients: &client::Clients<'_>,
+    findings: &mut Findings,
+) {
+    let asks =
+        |(listener, _): &(Listener, Span)| listener.tls.as_ref().is_some_and(|tls| tls.client_ca.is_some());
+    if read.listeners.iter().any(asks) {
+        return;
+    }
+    for place in &clients.certificates {
+        let problem = Problem::at(place.clone(), "no listener asks callers for a certificate");
+        let help = "give a listener `tls = { …, client-ca = \"/…\" }`";
+        findings.push(problem.label("nobody can be this client").help(help));
     }
 }
