@@ -13,6 +13,7 @@ use crate::audit::Log;
 use crate::body::spool::Store;
 use crate::gateway::Gateway;
 use crate::listen::bind::Listening;
+use crate::listen::owner::Owners;
 use crate::listen::{OpenConnections, Shared, accept};
 use crate::metrics::Metrics;
 use crate::snapshot::Snapshot;
@@ -50,7 +51,8 @@ async fn serve(parts: Parts) -> std::io::Result<bool> {
     let Parts { world, log, metrics, connections, draining, sockets, store, mut cut } = parts;
     let gateway = Gateway::new(world.clone(), log, metrics.clone(), store, draining.clone());
     let mut drained = draining.clone();
-    let shared = Rc::new(Shared { gateway, world, metrics, connections, draining });
+    let owners = Owners::default();
+    let shared = Rc::new(Shared { gateway, world, metrics, connections, draining, owners });
     let open = Rc::new(OpenConnections::default());
     for (index, (socket, h2c)) in sockets.into_iter().enumerate() {
         let bound = socket.into_bound()?;

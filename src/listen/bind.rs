@@ -9,6 +9,7 @@ use std::path::Path;
 use socket2::{Domain, Protocol, SockAddr, Socket, Type};
 use tokio::net::{TcpListener, TcpStream, UnixListener, UnixStream};
 
+use super::namespace;
 use crate::caller::Peer;
 use crate::config::Address;
 
@@ -135,12 +136,16 @@ impl Bound {
                 let (stream, address) = listener.accept().await?;
                 // A failure to set it costs latency only.
                 let _ = stream.set_nodelay(true);
-                Ok((Stream::Tcp(stream), Peer { address: Some(address), ..Peer::default() }))
+                let address = Some(address.ip().to_canonical());
+                Ok((Stream::Tcp(stream), Peer { address, ..Peer::default() }))
             }
             Self::Unix(listener) => {
                 let (stream, _) = listener.accept().await?;
-                let unix_user = stream.peer_cred().ok().map(|credentials| credentials.uid());
-                Ok((Stream::Unix(stream), Peer { unix_user, ..Peer::default() }))
+                // Those of the process that connected (unix(7), SO_PEERCRED).
+                let told = stream.peer_cred().ok();
+                let user = told.and_then(|told| namespace::user(told.uid()));
+                let group = told.and_then(|told| namespace::group(told.gid()));
+                Ok((Stream::Unix(stream), Peer { user, group, ..Peer::default() }))
             }
         }
     }

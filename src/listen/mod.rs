@@ -1,13 +1,20 @@
-//! From a listening socket to HTTP: accept, TLS where it is spoken, then hyper over a guarded stream.
+//! From a listening socket to HTTP: accept, find out who is at the other end, TLS where it is spoken, then hyper over
+//! a guarded stream.
 //!
-//! Nothing here looks at a request beyond its framing.
+//! Nothing here looks at a request beyond its framing, and nothing decides what a caller may do.
 
 pub mod bind;
+pub mod certificate;
 pub mod io;
 pub mod lint;
+pub mod namespace;
+pub mod owner;
 pub mod preface;
+pub mod proxy;
 
 use std::convert::Infallible;
+use std::io::ErrorKind;
+use std::net::IpAddr;
 use std::pin::pin;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -20,17 +27,20 @@ use hyper::server::conn::{http1, http2};
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::TcpStream;
 use tokio::sync::watch;
 use tokio_rustls::TlsAcceptor;
 
 use crate::caller::Peer;
-use crate::config::Limits;
+use crate::config::{ClientAddress, Limits};
 use crate::gateway::{Connection, Gateway};
+use crate::identify::account;
 use crate::metrics::Metrics;
 use crate::snapshot::Snapshot;
 use crate::upstream::LocalExecutor;
 use bind::Bound;
 use io::{Guarded, Wire};
+use owner::Owners;
 use preface::{Protocol, Resumed};
 
 /// What every connection of a worker shares.
@@ -45,6 +55,8 @@ pub struct Shared {
     pub connections: Arc<AtomicUsize>,
     /// Turns true when the gateway drains.
     pub draining: watch::Receiver<bool>,
+    /// Looks up whose sockets callers on this machine have.
+    pub owners: Owners,
 }
 
 /// Accepts on one socket until the drain begins. Each connection becomes a task of this thread.
@@ -123,28 +135,101 @@ impl Drop for Slot {
 
 async fn serve(shared: &Rc<Shared>, stream: bind::Stream, mut peer: Peer, listener: usize, h2c: bool) {
     let world = shared.world.load_full();
-    let Some(tls) = &world.listeners[listener].tls else {
-        return match stream {
-            bind::Stream::Tcp(stream) => cleartext(shared, stream, peer, listener, h2c, &world.limits).await,
-            bind::Stream::Unix(stream) => cleartext(shared, stream, peer, listener, h2c, &world.limits).await,
-        };
-    };
-    let accept = TlsAcceptor::from(tls.clone());
-    let limits = &world.limits;
     match stream {
         bind::Stream::Tcp(stream) => {
-            let Ok(Ok(stream)) = tokio::time::timeout(limits.handshake_timeout, accept.accept(stream)).await
-            else {
-                return;
-            };
-            let session = stream.get_ref().1;
-            peer.certificate = session.peer_certificates().is_some();
-            let wire = if session.alpn_protocol() == Some(b"h2") { Protocol::Http2 } else { Protocol::Http1 };
-            http(shared, stream, peer, listener, wire, limits).await;
+            let Some(address) = peer.address else { return };
+            match world.listeners[listener].speaks_for_others(address) {
+                Some(ClientAddress::ProxyProtocol) => {
+                    let Some((caller, stream)) = introduced(shared, stream, address, &world.limits).await
+                    else {
+                        return;
+                    };
+                    peer = Peer { address: caller, proxy: Some(address), ..Peer::default() };
+                    return tcp(shared, stream, peer, listener, h2c, &world).await;
+                }
+                None if world.needs_owner => {
+                    peer.user = owner(shared, &stream).await;
+                    peer.groups = groups(&world, peer.user).await;
+                }
+                // The owner of a proxy's socket is the proxy; its callers are told apart by their requests.
+                Some(ClientAddress::XForwardedFor | ClientAddress::Forwarded) | None => {}
+            }
+            tcp(shared, stream, peer, listener, h2c, &world).await;
         }
         // Configuration refuses TLS on a unix socket.
-        bind::Stream::Unix(_) => {}
+        bind::Stream::Unix(_) if world.listeners[listener].tls.is_some() => {}
+        bind::Stream::Unix(stream) => {
+            peer.groups = groups(&world, peer.user).await;
+            cleartext(shared, stream, peer, listener, h2c, &world.limits).await;
+        }
     }
+}
+
+/// Who owns the caller's end of a connection.
+async fn owner(shared: &Rc<Shared>, stream: &TcpStream) -> Option<u32> {
+    let (caller, gateway) = (stream.peer_addr().ok()?, stream.local_addr().ok()?);
+    let owner = shared.owners.of(caller, gateway).await?;
+    // A caller may send a request, break its connection, and leave its port to somebody else, who connects from it
+    // while the request waits here. As long as this end has not been reset, nobody can: it has a peer then.
+    stream.peer_addr().is_ok().then_some(owner)
+}
+
+/// What the account database says about a user, where a client asks for it: once for a connection, and not on this
+/// thread, as it may have to ask elsewhere.
+async fn groups(world: &Snapshot, user: Option<u32>) -> Arc<[u32]> {
+    match user {
+        Some(user) if world.needs_groups => {
+            let asked = tokio::task::spawn_blocking(move || account::groups(user));
+            asked.await.unwrap_or_default().into()
+        }
+        _ => Arc::default(),
+    }
+}
+
+/// Reads what a trusted proxy says in front of its caller's bytes; `None` when it does not say it properly or in time.
+async fn introduced<S: AsyncRead + Unpin>(
+    shared: &Rc<Shared>,
+    stream: S,
+    address: IpAddr,
+    limits: &Limits,
+) -> Option<(Option<IpAddr>, Resumed<S>)> {
+    let mut draining = shared.draining.clone();
+    let told = tokio::select! {
+        told = tokio::time::timeout(limits.header_timeout, proxy::read(stream)) => told,
+        _ = draining.wait_for(|draining| *draining) => return None,
+    };
+    let error = match told {
+        Ok(Ok(told)) => return Some(told),
+        Ok(Err(error)) if error.kind() == ErrorKind::ConnectionAborted => return None,
+        Ok(Err(error)) => error.kind(),
+        Err(_) => ErrorKind::TimedOut,
+    };
+    // Only those whom the configuration trusts come here, so it is the operator's business.
+    tracing::warn!(proxy = %address, %error, "a trusted proxy sent no good PROXY header; connection closed");
+    shared.metrics.proxy_headers_refused.inc();
+    None
+}
+
+async fn tcp(
+    shared: &Rc<Shared>,
+    stream: impl AsyncRead + AsyncWrite + Unpin + 'static,
+    mut peer: Peer,
+    listener: usize,
+    h2c: bool,
+    world: &Snapshot,
+) {
+    let limits = &world.limits;
+    let Some(tls) = &world.listeners[listener].tls else {
+        return cleartext(shared, stream, peer, listener, h2c, limits).await;
+    };
+    let accept = TlsAcceptor::from(tls.clone());
+    let Ok(Ok(stream)) = tokio::time::timeout(limits.handshake_timeout, accept.accept(stream)).await else {
+        return;
+    };
+    let session = stream.get_ref().1;
+    peer.names = certificate::names_of(session, jiff::Timestamp::now().as_second()).into();
+    let wire = if session.alpn_protocol() == Some(b"h2") { Protocol::Http2 } else { Protocol::Http1 };
+    http(shared, stream, peer, listener, wire, limits).await;
 }
 
 async fn cleartext(

@@ -30,7 +30,7 @@ pub async fn tell<S: AsyncRead + Unpin>(mut stream: S) -> io::Result<(Protocol, 
         }
     }
     let protocol = if seen == PREFACE { Protocol::Http2 } else { Protocol::Http1 };
-    Ok((protocol, Resumed { seen, at: 0, stream }))
+    Ok((protocol, Resumed::after(seen, stream)))
 }
 
 /// A stream of which the first bytes were read already.
@@ -43,7 +43,12 @@ pub struct Resumed<S> {
 impl<S> Resumed<S> {
     /// A stream of which nothing was read.
     pub fn fresh(stream: S) -> Self {
-        Self { seen: Vec::new(), at: 0, stream }
+        Self::after(Vec::new(), stream)
+    }
+
+    /// A stream of which these bytes were read.
+    pub fn after(seen: Vec<u8>, stream: S) -> Self {
+        Self { seen, at: 0, stream }
     }
 }
 
