@@ -19,6 +19,7 @@ mod command;
 mod verify;
 
 pub use command::is_read_command;
+pub(super) use verify::claimed;
 
 /// The farthest that `expires` may lie ahead; servers that enforce timestamps refuse more
 /// (`enforce.post.requests.and.timestamps`).
@@ -34,11 +35,13 @@ pub struct Options {
     pub expires: Duration,
     /// Whether `verify` judges like a server with `enforce.post.requests.and.timestamps`. Signing always complies.
     pub enforce_post_and_timestamps: bool,
+    /// Whether `verify` refuses an `expires` more than [`MAX_EXPIRES`] ahead, as it does for local keys.
+    pub bound_expires: bool,
 }
 
 impl Default for Options {
     fn default() -> Self {
-        Self { expires: DEFAULT_EXPIRES, enforce_post_and_timestamps: false }
+        Self { expires: DEFAULT_EXPIRES, enforce_post_and_timestamps: false, bound_expires: false }
     }
 }
 
@@ -51,6 +54,11 @@ fn reserved(name: &[u8]) -> bool {
     [API_KEY, SIGNATURE, SIGNATURE_VERSION, EXPIRES, b"sessionkey"]
         .iter()
         .any(|word| name.eq_ignore_ascii_case(word))
+}
+
+/// Whether a parameter, by its decoded name, says that a request is signed.
+pub(super) fn is_claim(name: &[u8]) -> bool {
+    name.eq_ignore_ascii_case(API_KEY) || name.eq_ignore_ascii_case(SIGNATURE)
 }
 
 const API_KEY: &[u8] = b"apiKey";

@@ -4,6 +4,7 @@
 //! when a signer is prepared and never come out. One file per scheme; [`Signer`] is what they share.
 
 pub mod chunked;
+pub mod claim;
 pub mod cloudstack;
 pub mod date;
 pub mod digest;

@@ -20,6 +20,7 @@ mod dialect;
 mod verify;
 
 pub use dialect::Dialect;
+pub(super) use verify::claimed;
 
 /// The header, and in the query form the parameter, of a temporary credential's token.
 const TOKEN: HeaderName = HeaderName::from_static("x-amz-security-token");

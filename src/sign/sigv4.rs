@@ -23,6 +23,7 @@ mod key;
 mod verify;
 
 use key::DayKey;
+pub(super) use verify::claimed;
 
 const DATE: HeaderName = HeaderName::from_static("x-amz-date");
 const CONTENT_SHA256: HeaderName = HeaderName::from_static("x-amz-content-sha256");

@@ -9,6 +9,7 @@ use http::header::{AUTHORIZATION, DATE};
 use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};
 
+use super::claim::{self, Claim, Family, Place};
 use super::digest::MacSha1;
 use super::edits::text;
 use super::encode::{self, Plus};
@@ -159,13 +160,7 @@ impl super::Signer for Signer {
         now: Timestamp,
         scratch: &mut Scratch,
     ) -> Result<(), VerifyError> {
-        let authorization = sole(head, "authorization").ok_or(VerifyError::Missing)?.trim_ascii();
-        let rest = authorization.strip_prefix(PREFIX.as_bytes()).ok_or(VerifyError::Missing)?;
-        let colon = rest.iter().position(|&b| b == b':').ok_or(VerifyError::Malformed("authorization"))?;
-        let (id, theirs) = (&rest[..colon], &rest[colon + 1..]);
-        if theirs.contains(&b':') {
-            return Err(VerifyError::Malformed("authorization"));
-        }
+        let (id, theirs) = authorization(head)?;
         if id != self.id.as_bytes() {
             return Err(VerifyError::UnknownKey);
         }
@@ -197,6 +192,33 @@ impl super::Signer for Signer {
         self.finish(head, scratch)?;
         Ok(scratch.stages()?)
     }
+}
+
+/// The key id and the signature of `Authorization: ZStack id:signature`.
+fn authorization<'h>(head: &Head<'h>) -> Result<(&'h [u8], &'h [u8]), VerifyError> {
+    const BAD: VerifyError = VerifyError::Malformed("authorization");
+    let value = sole(head, "authorization").ok_or(VerifyError::Missing)?.trim_ascii();
+    let rest = value.strip_prefix(PREFIX.as_bytes()).ok_or(VerifyError::Missing)?;
+    let colon = rest.iter().position(|&b| b == b':').ok_or(BAD)?;
+    let (id, signature) = (&rest[..colon], &rest[colon + 1..]);
+    if signature.contains(&b':') { Err(BAD) } else { Ok((id, signature)) }
+}
+
+/// What a head claims. Its date counts as one in UTC, which is how local signatures are dated.
+pub(super) fn claimed(head: &Head<'_>) -> Result<Claim, VerifyError> {
+    let (id, signature) = authorization(head)?;
+    let date = sole(head, "date").ok_or(VerifyError::Malformed("date"))?;
+    let (fields, _) = date::read_rfc1123(date).ok_or(VerifyError::Malformed("date"))?;
+    let signed_at = jiff::tz::Offset::UTC.to_timestamp(fields).map_err(|_| VerifyError::Skew)?;
+    Ok(Claim {
+        family: Family::Zstack,
+        place: Place::Header,
+        key: claim::owned(id, "authorization")?,
+        signature: claim::owned(signature, "authorization")?,
+        signed_at: None,
+        until: Some(signed_at.checked_add(date::SKEW).map_err(|_| VerifyError::Skew)?),
+        payload: None,
+    })
 }
 
 fn is_zone_text(label: &str) -> bool {

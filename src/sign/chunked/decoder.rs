@@ -176,10 +176,10 @@ impl Decoder {
                     };
                 }
                 State::Trailers | State::Signed => {
-                    if !self.line.read(input, self.trailer_room).map_err(trailer_fault)? {
+                    if !self.line.read_trailer(input, self.trailer_room).map_err(trailer_fault)? {
                         return Ok(None);
                     }
-                    self.trailer_room -= self.line.text().len() + LINE_END_LEN;
+                    self.trailer_room -= self.line.len();
                     self.state = self.take_trailer()?;
                     self.line.clear();
                 }

@@ -42,9 +42,31 @@ impl Line {
         if self.bytes.ends_with(super::LINE_END) { Ok(true) } else { Err(LineFault::End) }
     }
 
+    /// Like [`Line::read`], but one line feed may stand between a text and the line's end: `minio-go`, and `mc` with it,
+    /// writes a trailer as it signs it, `name:value` and a line feed, and ends the line after that.
+    pub(super) fn read_trailer(&mut self, input: &mut Bytes, limit: usize) -> Result<bool, LineFault> {
+        match self.read(input, limit) {
+            Err(LineFault::End) if self.bytes.iter().position(|&b| b == b'\n') == self.last_of_text() => {
+                self.read(input, limit)
+            }
+            read => read,
+        }
+    }
+
+    /// The place of the last byte, if there is text before it.
+    fn last_of_text(&self) -> Option<usize> {
+        self.bytes.len().checked_sub(1).filter(|&last| last > 0)
+    }
+
     /// The line without its end, once it is complete.
     pub(super) fn text(&self) -> &[u8] {
-        self.bytes.strip_suffix(super::LINE_END).unwrap_or(&self.bytes)
+        let text = self.bytes.strip_suffix(super::LINE_END).unwrap_or(&self.bytes);
+        text.strip_suffix(b"\n").unwrap_or(text)
+    }
+
+    /// The length of the line with its end.
+    pub(super) fn len(&self) -> usize {
+        self.bytes.len()
     }
 
     pub(super) fn clear(&mut self) {

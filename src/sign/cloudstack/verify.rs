@@ -6,7 +6,9 @@
 use jiff::Timestamp;
 
 use super::{API_KEY, EXPIRES, MAX_EXPIRES, SIGNATURE, SIGNATURE_VERSION, Signer, decode_field, is_form};
+use crate::sign::claim::{self, Claim, Family, Place};
 use crate::sign::edits::Field;
+use crate::sign::encode::Plus;
 use crate::sign::{Head, Payload, Scratch, VerifyError, date, encode, same};
 
 /// The setting that `updateConfiguration` may change by GET even while it is on, so that one can turn it off.
@@ -42,7 +44,8 @@ impl Signer {
             let expires = folded(arena, fields, EXPIRES).ok_or(VerifyError::Malformed("expires"))?;
             let expires = date::read_iso(expires).ok_or(VerifyError::Malformed("expires"))?;
             let latest = now.checked_add(MAX_EXPIRES).map_err(|_| VerifyError::Skew)?;
-            if expires < now || (enforced && expires > latest) {
+            let bounded = enforced || self.options.bound_expires;
+            if expires < now || (bounded && expires > latest) {
                 return Err(VerifyError::Expired);
             }
         } else if enforced {
@@ -58,6 +61,54 @@ impl Signer {
         self.finish(scratch)?;
         same(&scratch.signature, &scratch.values[0])
     }
+}
+
+/// What the parameters claim. One that the server matches in any letter case may stand once: it would pick one of two.
+pub(in crate::sign) fn claimed(
+    place: Place,
+    head: &Head<'_>,
+    payload: Payload<'_>,
+    scratch: &mut Scratch,
+) -> Result<Claim, VerifyError> {
+    refuse_repeated(head, payload, scratch)?;
+    read_parameters(head, payload, scratch)?;
+    super::sort(scratch);
+    let Scratch { arena, fields, .. } = &*scratch;
+    let key = folded(arena, fields, API_KEY).ok_or(VerifyError::Missing)?;
+    let signature = folded(arena, fields, SIGNATURE).ok_or(VerifyError::Missing)?;
+    let version = folded(arena, fields, SIGNATURE_VERSION);
+    let until = if version.is_some_and(|version| version.eq_ignore_ascii_case(b"3")) {
+        let expires = folded(arena, fields, EXPIRES).and_then(date::read_iso);
+        Some(expires.ok_or(VerifyError::Malformed("expires"))?)
+    } else {
+        None
+    };
+    Ok(Claim {
+        family: Family::Cloudstack,
+        place,
+        key: claim::owned(key, "apiKey")?,
+        signature: claim::owned(signature, "signature")?,
+        signed_at: None,
+        until,
+        payload: None,
+    })
+}
+
+fn refuse_repeated(head: &Head<'_>, payload: Payload<'_>, scratch: &mut Scratch) -> Result<(), VerifyError> {
+    let form = super::form_of(head, payload).unwrap_or_default();
+    let pieces = encode::pieces(head.query.unwrap_or_default().as_bytes()).chain(encode::pieces(form));
+    let arena = &mut scratch.arena;
+    let mut seen = [false; 4];
+    for (name, _) in pieces {
+        arena.clear();
+        encode::decode(name, Plus::Space, arena).map_err(|_| VerifyError::Malformed("query"))?;
+        let special = [API_KEY, SIGNATURE, SIGNATURE_VERSION, EXPIRES];
+        let Some(at) = special.iter().position(|name| arena.eq_ignore_ascii_case(name)) else { continue };
+        if std::mem::replace(&mut seen[at], true) {
+            return Err(VerifyError::Malformed("repeated parameter"));
+        }
+    }
+    Ok(())
 }
 
 /// Builds the server's parameter map into `scratch`: one field per name.

@@ -4,6 +4,7 @@ use jiff::Timestamp;
 use subtle::ConstantTimeEq as _;
 
 use super::{MAX_PRESIGNED, Place, Signer, TOKEN};
+use crate::sign::claim::{self, Claim, Family};
 use crate::sign::encode::{self, Plus};
 use crate::sign::{Head, Scratch, SignError, VerifyError, date, same, sole};
 
@@ -26,10 +27,7 @@ impl Signer {
                 let (id, signature) = authorization(head)?;
                 scratch.values[KEY_ID].extend_from_slice(id);
                 scratch.values[SIGNATURE].extend_from_slice(signature);
-                let stated = sole(head, "x-amz-date").or_else(|| sole(head, "date"));
-                let stated = stated.ok_or(VerifyError::Malformed("date"))?;
-                let moment = date::read_http(stated.trim_ascii()).ok_or(VerifyError::Malformed("date"))?;
-                if !date::is_near(moment, now) {
+                if !date::is_near(stated_date(head)?, now) {
                     return Err(VerifyError::Skew);
                 }
                 if let Some(token) = sole(head, TOKEN.as_str()) {
@@ -67,6 +65,41 @@ impl Signer {
     ) -> Result<(), SignError> {
         self.write(head, place, None, scratch)
     }
+}
+
+/// What a head claims, in the header or in the query.
+pub(in crate::sign) fn claimed(head: &Head<'_>, scratch: &mut Scratch) -> Result<Claim, VerifyError> {
+    let (place, until) = match place(head, scratch)? {
+        Place::Header => {
+            let (id, signature) = authorization(head)?;
+            scratch.values[KEY_ID].extend_from_slice(id);
+            scratch.values[SIGNATURE].extend_from_slice(signature);
+            (claim::Place::Header, stated_date(head)?.checked_add(date::SKEW))
+        }
+        Place::Query => {
+            if !parameter(head, "AWSAccessKeyId", KEY_ID, scratch)? {
+                return Err(VerifyError::Malformed("AWSAccessKeyId"));
+            }
+            let until = number(&scratch.values[DATE_LINE]).ok_or(VerifyError::Malformed("Expires"))?;
+            (claim::Place::Query, Timestamp::from_second(until))
+        }
+    };
+    Ok(Claim {
+        family: Family::S3V2,
+        place,
+        key: claim::owned(&scratch.values[KEY_ID], "authorization")?,
+        signature: claim::owned(&scratch.values[SIGNATURE], "authorization")?,
+        signed_at: None,
+        until: Some(until.map_err(|_| VerifyError::Expired)?),
+        payload: None,
+    })
+}
+
+/// `x-amz-date`, which counts when it is there, or `Date`.
+fn stated_date(head: &Head<'_>) -> Result<Timestamp, VerifyError> {
+    let stated = sole(head, "x-amz-date").or_else(|| sole(head, "date"));
+    let moment = stated.and_then(|stated| date::read_http(stated.trim_ascii()));
+    moment.ok_or(VerifyError::Malformed("date"))
 }
 
 /// Where the signature stands, with the date line left in `values`. Both places at once are refused, as S3 does.

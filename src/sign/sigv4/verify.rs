@@ -8,6 +8,7 @@ use super::{
     ALGORITHM, CONTENT_SHA256, DATE, MAX_PRESIGNED, SessionToken, Signer, TERMINATOR, TOKEN, UNSIGNED,
     canonical, day_of, slot,
 };
+use crate::sign::claim;
 use crate::sign::encode::{self, Plus};
 use crate::sign::{ChunkMode, Head, Payload, Scratch, VerifyError, date, digest, same, sole};
 
@@ -46,6 +47,31 @@ impl Claim {
         let moment = date::read_amz(&amz_date).ok_or(VerifyError::Malformed("x-amz-date"))?;
         Ok(Self { place, amz_date, moment })
     }
+}
+
+/// What a head claims, in the header or in the query.
+pub(in crate::sign) fn claimed(head: &Head<'_>, scratch: &mut Scratch) -> Result<claim::Claim, VerifyError> {
+    let Claim { place, moment, .. } = Claim::read(head, scratch)?;
+    let (place, holds) = match place {
+        Place::Header => (claim::Place::Header, date::SKEW),
+        Place::Query { seconds } => (claim::Place::Query, SignedDuration::from_secs(seconds.into())),
+    };
+    // The id is what stands before the four parts of the scope.
+    let id = scratch.form.rsplitn(5, |&b| b == b'/').nth(4).ok_or(VerifyError::Malformed("credential"))?;
+    let key = claim::owned(id, "credential")?;
+    let signature = claim::owned(&scratch.values[slot::AUTHORIZATION], "authorization")?;
+    let in_query = place == claim::Place::Query;
+    let stated = in_query && parameter(head, "X-Amz-Content-Sha256", slot::PAYLOAD, scratch)?;
+    let payload = stated.then(|| claim::owned(&scratch.values[slot::PAYLOAD], "x-amz-content-sha256"));
+    Ok(claim::Claim {
+        family: claim::Family::SigV4,
+        place,
+        key,
+        signature,
+        signed_at: Some(moment),
+        until: Some(moment.checked_add(holds).map_err(|_| VerifyError::Skew)?),
+        payload: payload.transpose()?,
+    })
 }
 
 fn read_header(head: &Head<'_>, scratch: &mut Scratch) -> Result<Place, VerifyError> {

@@ -80,6 +80,16 @@ fn the_three_forms() {
     assert_eq!(both, (b"abcde".to_vec(), Ok(trailer(""))));
 }
 
+/// As `minio-go` spells them: a trailer goes out as it is signed, and the line ends after that.
+#[test]
+fn a_line_feed_before_the_end_of_a_trailer() {
+    let unsigned =
+        plain(ChunkMode::UnsignedTrailer, b"5\r\nabcde\r\n0\r\nx-amz-checksum-crc32c:a=\n\r\n\r\n");
+    assert_eq!(unsigned, (b"abcde".to_vec(), Ok(trailer("a="))));
+    let signed = spell("5@\r\nabcde\r\n0@\r\nx-amz-checksum-crc32c:a=\n\r\n#\r\n\r\n");
+    assert_eq!(plain(ChunkMode::SignedTrailer, &signed), (b"abcde".to_vec(), Ok(trailer("a="))));
+}
+
 /// Empty bodies, and a trailer form that announces no trailer.
 #[test]
 fn the_least_bodies() {
@@ -197,7 +207,10 @@ fn hostile_trailers() {
         (UnsignedTrailer, "x-amz-checksum-crc32c:a\u{7f}\r\n\r\n".to_owned(), Syntax),
         // A folded line is no trailer.
         (UnsignedTrailer, format!("{sum} b\r\n\r\n"), Syntax),
-        (UnsignedTrailer, "x-amz-checksum-crc32c:a\n\r\n".to_owned(), LineEnd),
+        (UnsignedTrailer, "x-amz-checksum-crc32c:a\n\n\r\n\r\n".to_owned(), LineEnd),
+        (UnsignedTrailer, "x-amz-checksum-crc32c:a\nb\r\n\r\n".to_owned(), Syntax),
+        (UnsignedTrailer, "\nx-amz-checksum-crc32c:a\r\n\r\n".to_owned(), LineEnd),
+        (UnsignedTrailer, format!("{sum}\n\r\n"), LineEnd),
         (UnsignedTrailer, format!("{sum}\n"), LineEnd),
         (SignedTrailer, format!("{sum}\r\n"), Unsigned),
         (SignedTrailer, "\r\n".to_owned(), Unsigned),
