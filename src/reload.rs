@@ -12,7 +12,7 @@ use arc_swap::ArcSwap;
 use jiff::Timestamp;
 
 use crate::config::{self, Config};
-use crate::credentials::{self, Resolved};
+use crate::credentials::{self, ClientSecrets, Resolved};
 use crate::metrics::{CredentialLabel, Metrics};
 use crate::snapshot::Snapshot;
 
@@ -23,7 +23,10 @@ const PAUSE: Duration = Duration::from_secs(1);
 /// An expiring credential is renewed this long before its end.
 const AHEAD: Duration = Duration::from_secs(300);
 
-/// What is wrong at the moment, by credential name; readable by the admin listener.
+/// What stands before a client's name in [`Unresolved`]; no credential is called so, because of the blank.
+pub const CLIENT: &str = "client ";
+
+/// What is wrong at the moment, by credential name, or by client name after [`CLIENT`]; readable by the admin listener.
 pub type Unresolved = Arc<Mutex<HashMap<String, String>>>;
 
 /// Why the world could not be built.
@@ -42,6 +45,7 @@ pub struct World {
     path: Option<PathBuf>,
     config: Config,
     keys: HashMap<String, Resolved>,
+    secrets: ClientSecrets,
     unresolved: Unresolved,
     snapshot: Arc<ArcSwap<Snapshot>>,
     metrics: Arc<Metrics>,
@@ -57,14 +61,17 @@ impl World {
 
     /// The world of a configuration that is already checked.
     pub fn new(config: Config, metrics: Arc<Metrics>) -> Result<Self, LoadError> {
-        let found = Found::of(&config.credentials);
+        let mut found = Found::of(&config.credentials);
+        let secrets = ClientSecrets::resolve(&config.clients);
+        found.note_clients(&secrets);
         say_new(&found.faults, &HashMap::new());
-        let snapshot = Snapshot::build(&config, &found.keys, &metrics, None)
+        let snapshot = Snapshot::build(&config, (&found.keys, &secrets), &metrics, None)
             .map_err(|error| LoadError::Use(error.to_string()))?;
+        say_unprovable(&snapshot);
         let snapshot = Arc::new(ArcSwap::from_pointee(snapshot));
         let unresolved = Arc::new(Mutex::new(found.faults));
         metrics.reload_success.set(1);
-        let world = Self { path: None, config, keys: found.keys, unresolved, snapshot, metrics };
+        let world = Self { path: None, config, keys: found.keys, secrets, unresolved, snapshot, metrics };
         world.stamp();
         world.count();
         Ok(world)
@@ -101,15 +108,19 @@ impl World {
             let fixed = "`server.listen`, `server.admin` and `server.workers` cannot change in a reload; restart for them";
             return Err(LoadError::Use(fixed.into()));
         }
-        let found = Found::of(&config.credentials);
+        let mut found = Found::of(&config.credentials);
+        let secrets = ClientSecrets::resolve(&config.clients);
+        found.note_clients(&secrets);
         say_new(&found.faults, &HashMap::new());
         let previous = self.snapshot.load_full();
-        let built = Snapshot::build(&config, &found.keys, &self.metrics, Some(&previous))
+        let built = Snapshot::build(&config, (&found.keys, &secrets), &self.metrics, Some(&previous))
             .map_err(|error| LoadError::Use(error.to_string()))?;
+        say_unprovable(&built);
         self.snapshot.store(Arc::new(built));
         *self.faults() = found.faults;
         let before = std::mem::replace(&mut self.config, config);
         self.keys = found.keys;
+        self.secrets = secrets;
         for credential in before.credentials {
             self.forget(credential.name);
         }
@@ -131,6 +142,7 @@ impl World {
                     Some(left.saturating_sub(AHEAD).max(RETRY.min(left)).max(PAUSE))
                 }
             })
+            .chain(self.secrets.faults().next().map(|_| RETRY))
             .min()
     }
 
@@ -139,20 +151,30 @@ impl World {
         let now = Timestamp::now();
         let stale = |key: &Resolved| key.expires.is_some_and(|expires| expires - AHEAD <= now);
         let due = |credential: &&config::Credential| self.keys.get(&credential.name).is_none_or(stale);
-        let found = Found::of(self.config.credentials.iter().filter(due));
+        let mut found = Found::of(self.config.credentials.iter().filter(due));
+        let missing = self.secrets.faults().count();
+        if missing > 0 {
+            self.secrets = std::mem::take(&mut self.secrets).completed(&self.config.clients);
+        }
+        found.note_clients(&self.secrets);
         let before = self.keys.len();
         self.keys.retain(|_, key| key.expires.is_none_or(|expires| expires > now));
         let changed = !found.keys.is_empty() || self.keys.len() != before;
+        let changed = changed || self.secrets.faults().count() != missing;
         {
             let mut faults = self.faults();
             say_new(&found.faults, &faults);
-            faults.retain(|name, _| !found.keys.contains_key(name));
+            faults.retain(|name, _| !found.keys.contains_key(name) && !name.starts_with(CLIENT));
             faults.extend(found.faults);
         }
         self.keys.extend(found.keys);
         if changed {
-            let renewed = self.snapshot.load().renewed(&self.config, &self.keys, &self.metrics);
-            self.snapshot.store(Arc::new(renewed));
+            let given = (&self.keys, &self.secrets);
+            let renewed = self.snapshot.load().renewed(&self.config, given, &self.metrics);
+            match renewed {
+                Ok(renewed) => self.snapshot.store(Arc::new(renewed)),
+                Err(error) => tracing::error!(%error, "what was resolved cannot be used; the old keys stay"),
+            }
         }
         self.count();
     }
@@ -204,8 +226,19 @@ fn read(path: &Path) -> Result<Config, LoadError> {
 
 /// Says why credentials are missing, once: what is tried again and again is not news again and again.
 fn say_new(faults: &HashMap<String, String>, known: &HashMap<String, String>) {
-    for (credential, error) in faults.iter().filter(|(name, why)| known.get(*name) != Some(*why)) {
-        tracing::error!(credential, error, "credential unavailable");
+    for (name, error) in faults.iter().filter(|(name, why)| known.get(*name) != Some(*why)) {
+        if let Some(client) = name.strip_prefix(CLIENT) {
+            tracing::error!(client, error, "client cannot be proved");
+        } else {
+            tracing::error!(credential = name, error, "credential unavailable");
+        }
+    }
+}
+
+/// Clients that nobody can be stay in the way of nobody else, but somebody wanted them.
+fn say_unprovable(world: &Snapshot) {
+    for (client, error) in world.clients.unprovable() {
+        tracing::error!(client, error, "client cannot be proved");
     }
 }
 
@@ -226,5 +259,12 @@ impl Found {
             }
         }
         found
+    }
+
+    /// Adds what is missing of clients; of several things of one client, the last.
+    fn note_clients(&mut self, secrets: &ClientSecrets) {
+        for fault in secrets.faults() {
+            self.faults.insert(format!("{CLIENT}{}", fault.client), fault.to_string());
+        }
     }
 }

@@ -9,7 +9,8 @@ use std::process::ExitCode;
 use serde_json::json;
 
 use crate::config::{self, Config, Credential, CredentialSource, HostMatch, Problems, Route, Shape, Style};
-use crate::credentials::{self, CredentialError, Resolved};
+use crate::credentials::{self, ClientSecrets, CredentialError, Resolved};
+use crate::identify::Clients;
 use crate::sign::Scheme;
 
 /// The exit code for a configuration that cannot be used.
@@ -65,7 +66,9 @@ pub fn examine(file: &Path, format: Format, style: Style) -> Report {
         }
         (Ok(config), format) => {
             let resolved: Vec<_> = config.credentials.iter().map(|c| (c, credentials::resolve(c))).collect();
-            let checked = Checked { file, config: &config, resolved: &resolved };
+            let secrets = ClientSecrets::resolve(&config.clients);
+            let clients = ClientFindings::of(&config, &secrets);
+            let checked = Checked { file, config: &config, resolved: &resolved, clients };
             match format {
                 Format::Text => checked.text(),
                 Format::Json => checked.json(),
@@ -85,11 +88,22 @@ struct Checked<'a> {
     file: &'a Path,
     config: &'a Config,
     resolved: &'a [(&'a Credential, Result<Resolved, CredentialError>)],
+    clients: ClientFindings,
 }
 
 impl Checked<'_> {
     fn failures(&self) -> impl Iterator<Item = &CredentialError> {
         self.resolved.iter().filter_map(|(_, outcome)| outcome.as_ref().err())
+    }
+
+    fn warnings(&self) -> Vec<String> {
+        let mut all = warnings(self.config);
+        all.extend(self.clients.warnings.iter().cloned());
+        all
+    }
+
+    fn is_good(&self) -> bool {
+        self.failures().next().is_none() && self.clients.errors.is_empty()
     }
 
     fn text(&self) -> Report {
@@ -98,12 +112,13 @@ impl Checked<'_> {
         // Writing to a String cannot fail.
         let _ = self.summary(&mut out);
         let _ = self.complaints(&mut err);
-        Report { good: self.failures().next().is_none(), out, err }
+        Report { good: self.is_good(), out, err }
     }
 
     fn summary(&self, out: &mut String) -> fmt::Result {
         write!(out, "{}: valid", self.file.display())?;
         match self.failures().count() {
+            0 if !self.clients.errors.is_empty() => writeln!(out, ", but not every client can be proved")?,
             0 => writeln!(out)?,
             1 => writeln!(out, ", but a credential cannot be resolved")?,
             count => writeln!(out, ", but {count} credentials cannot be resolved")?,
@@ -124,7 +139,13 @@ impl Checked<'_> {
         writeln!(out, "routes")?;
         for route in &self.config.routes {
             let (name, scheme, to) = (&route.name, scheme(route), upstream(route));
-            writeln!(out, "  {name}: {} -> {to}, {scheme}, credential {}", matched(route), route.credential)?;
+            let admits = route.clients.as_ref().map(|clients| format!(", clients {}", clients.join(", ")));
+            let (matched, credential) = (matched(route), &route.credential);
+            writeln!(
+                out,
+                "  {name}: {matched} -> {to}, {scheme}, credential {credential}{}",
+                admits.unwrap_or_default()
+            )?;
         }
         if !self.resolved.is_empty() {
             writeln!(out, "credentials")?;
@@ -144,14 +165,17 @@ impl Checked<'_> {
         for failure in self.failures() {
             writeln!(err, "error: {failure}")?;
         }
-        for warning in warnings(self.config) {
+        for (_, problem) in &self.clients.errors {
+            writeln!(err, "error: {problem}")?;
+        }
+        for warning in self.warnings() {
             writeln!(err, "warning: {warning}")?;
         }
         Ok(())
     }
 
     fn json(&self) -> Report {
-        let good = self.failures().next().is_none();
+        let good = self.is_good();
         let credentials = self.resolved.iter().map(|(credential, outcome)| {
             let expires = outcome.as_ref().ok().and_then(|resolved| resolved.expires);
             json!({
@@ -168,6 +192,7 @@ impl Checked<'_> {
                 "upstream": upstream(route),
                 "scheme": scheme(route),
                 "credential": route.credential,
+                "clients": route.clients,
             })
         });
         let problems = self.failures().map(|failure| {
@@ -179,17 +204,44 @@ impl Checked<'_> {
                 "help": failure.help,
             })
         });
+        let unprovable = self
+            .clients
+            .errors
+            .iter()
+            .map(|(client, problem)| json!({ "message": problem, "client": client }));
         let listeners = self.config.server.listen.iter().map(|listener| listener.address.to_string());
         let object = json!({
             "ok": good,
-            "problems": problems.collect::<Vec<_>>(),
-            "warnings": warnings(self.config),
+            "problems": problems.chain(unprovable).collect::<Vec<_>>(),
+            "warnings": self.warnings(),
             "listeners": listeners.collect::<Vec<_>>(),
             "admin": self.config.server.admin.map(|admin| admin.to_string()),
             "routes": routes.collect::<Vec<_>>(),
             "credentials": credentials.collect::<Vec<_>>(),
         });
         Report { good, out: format!("{object:#}\n"), err: String::new() }
+    }
+}
+
+/// What is wrong with clients, and what works and should still be known.
+struct ClientFindings {
+    /// The client, where it is one, and the whole sentence.
+    errors: Vec<(Option<String>, String)>,
+    warnings: Vec<String>,
+}
+
+impl ClientFindings {
+    fn of(config: &Config, secrets: &ClientSecrets) -> Self {
+        let mut errors: Vec<_> =
+            secrets.faults().map(|fault| (Some(fault.client.clone()), fault.to_string())).collect();
+        let mut warnings = Vec::new();
+        match Clients::new(config, secrets) {
+            Ok(clients) => {
+                warnings.extend(clients.unprovable().map(|(name, why)| format!("client `{name}`: {why}")));
+            }
+            Err(problem) => errors.push((None, problem.to_string())),
+        }
+        Self { errors, warnings }
     }
 }
 

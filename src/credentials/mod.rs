@@ -7,7 +7,10 @@ mod aws_profile;
 mod env;
 mod exec;
 mod file;
+mod local;
 mod systemd;
+
+pub use local::{ClientSecretError, ClientSecrets, Held};
 
 use std::ffi::OsString;
 use std::fmt;
