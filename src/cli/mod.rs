@@ -5,7 +5,9 @@
 
 pub mod check;
 mod demo;
+mod keys;
 mod output;
+mod policy;
 mod route;
 mod serve;
 mod sign;
@@ -67,10 +69,18 @@ enum Command {
     },
     /// Start verifying endpoints of every scheme with a gateway in front, on loopback, and try each once.
     Demo(demo::Arguments),
-    /// Tell which route takes a request.
+    /// Tell which route takes a request, what it asks for, and whether it may.
     Route(route::Arguments),
+    /// Work on the rules of routes and clients.
+    Policy {
+        #[command(subcommand)]
+        command: policy::Command,
+    },
     /// Sign a request as the gateway would, and show the stages; nothing is sent.
     Sign(sign::Arguments),
+    /// Make and list local keys, which work only at this gateway.
+    #[command(subcommand)]
+    Keys(keys::Arguments),
     /// Print a completion script for a shell.
     Completions {
         /// The shell.
@@ -95,7 +105,9 @@ pub fn run() -> ExitCode {
         Command::Check { file, format: LogFormat::Json } => check::run(&file.config, check::Format::Json),
         Command::Demo(demo) => demo::run(&demo),
         Command::Route(route) => route::run(&route),
+        Command::Policy { command } => policy::run(&command),
         Command::Sign(sign) => sign::run(&sign),
+        Command::Keys(keys) => keys::run(&keys),
         Command::Completions { shell } => {
             let mut script = Vec::new();
             clap_complete::generate(shell, &mut Arguments::command(), "countersign", &mut script);

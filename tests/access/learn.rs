@@ -1,0 +1,188 @@
+//! `policy = "learn"`, and from what was learnt to rules that are enforced.
+
+use crate::program::Place;
+use crate::support::*;
+use crate::{configuration, metric, reload, with_rules, with_strict_rules};
+
+fn s3(method: &str, target: &str) -> Ask {
+    ask(method, target).header("Host", "s3.internal")
+}
+
+/// The calls of a day, on two routes.
+fn calls() -> Vec<Ask> {
+    let list = "<Delete><Object><Key>tmp/1</Key></Object><Object><Key>tmp/2/x</Key></Object></Delete>";
+    vec![
+        ask("GET", "/client/api?command=listVirtualMachines&response=json"),
+        ask("GET", "/client/api?command=stopVirtualMachine&response=json&id=1"),
+        s3("GET", "/logs/2024/01/a"),
+        s3("GET", "/logs/2024/02/b"),
+        s3("HEAD", "/logs/2024/02/b"),
+        s3("GET", "/logs?list-type=2&prefix=2024/01"),
+        s3("GET", "/other?list-type=2"),
+        s3("GET", "/other?list-type=2&prefix=x"),
+        s3("PUT", "/data/a%2ab%20").body("x"),
+        s3("PUT", "/data/copy").header("x-amz-copy-source", "/logs/2023/z"),
+        s3("POST", "/data?delete").body(list),
+        s3("GET", "/"),
+    ]
+}
+
+/// What is near to them, and was never done.
+fn others() -> Vec<Ask> {
+    let list = "<Delete><Object><Key>tmp/1</Key></Object><Object><Key>precious</Key></Object></Delete>";
+    vec![
+        ask("GET", "/client/api?command=listUsers&response=json"),
+        ask("GET", "/client/api?command=startVirtualMachine&response=json&id=1"),
+        s3("GET", "/logs-private/2024/01/a"),
+        s3("GET", "/logs"),
+        s3("GET", "/logs?list-type=2&prefix=2025/"),
+        s3("GET", "/third/a"),
+        s3("PUT", "/logs/2024/01/a").body("x"),
+        s3("PUT", "/data/copy").header("x-amz-copy-source", "/private/z"),
+        s3("POST", "/data?delete").body(list),
+        s3("DELETE", "/data/precious"),
+    ]
+}
+
+#[test]
+fn learnt_rules_admit_what_was_done_and_nothing_near_it() {
+    let upstream = Upstream::ok();
+    let learning = "policy = \"learn\"\nallow = []\nread-only = true";
+    let routes = ["cloud", "s3"]
+        .iter()
+        .fold(every_scheme(&upstream), |text, route| with_rules(&text, route, learning));
+    let gateway = Gateway::with(&routes);
+    for call in calls() {
+        gateway.call(&call).passed(200);
+    }
+    let records = gateway.wait_for_records(calls().len());
+    for record in &records {
+        assert_eq!(record["decision"], "learn", "{record}");
+        assert!(!record["asks"].as_array().unwrap().is_empty(), "{record}");
+        let rule = record["rule"].as_str().unwrap();
+        assert!(rule == "allow" || rule == "read-only", "{record}");
+    }
+    let count = |route: &str| {
+        metric(
+            &gateway,
+            &format!("countersign_policy_decisions_total{{route=\"{route}\",decision=\"learn\"}}"),
+        )
+    };
+    assert_eq!((count("cloud"), count("s3")), (Some(2.0), Some(10.0)));
+
+    let place = Place::new();
+    let log: String = records.iter().map(|record| format!("{record}\n")).collect();
+    let file = place.write("requests.jsonl", &log);
+    let suggested = place.run(&["policy", "suggest", "--from", &file]).with(0);
+    assert_eq!(suggested.err, "");
+    let expected = r#"[routes.cloud]
+allow = [
+    "listVirtualMachines",
+    "stopVirtualMachine",
+]
+
+[routes.s3]
+allow = [
+    "s3:DeleteObject data/tmp/*",
+    "s3:GetObject logs/*",
+    "s3:ListAllMyBuckets",
+    "s3:ListBucket other",
+    "s3:ListBucket logs/2024/01",
+    "s3:PutObject data/*",
+]
+"#;
+    // Order within a list is of no matter.
+    let sorted = |text: &str| {
+        let mut lines: Vec<String> = text.lines().map(str::to_owned).collect();
+        lines.sort();
+        lines
+    };
+    assert_eq!(sorted(&suggested.out), sorted(expected), "{}", suggested.out);
+
+    // The suggestion takes the place of what was learnt with.
+    let mut text = configuration(&gateway);
+    for table in suggested.out.split("\n[").map(|table| table.trim_start_matches('[')) {
+        let (head, list) = table.split_once("]\n").unwrap();
+        text = text.replace(&format!("[{head}]\n{learning}\n"), &format!("[{head}]\n{list}"));
+    }
+    assert!(!text.contains("learn"), "{text}");
+    reload(&gateway, &text);
+    for call in calls() {
+        let response = gateway.call(&call);
+        response.passed(200);
+        assert_eq!(gateway.record_of(&response)["decision"], "allow");
+    }
+    let before = upstream.requests().len();
+    for call in others() {
+        gateway.call(&call).refused(403, "operation-not-allowed");
+    }
+    assert_eq!(upstream.requests().len(), before);
+}
+
+/// What was closed by name stays closed.
+#[test]
+fn learning_opens_no_ban_and_no_secret() {
+    let upstream = Upstream::answering(|_| answer(200, &[("content-type", "application/json")], b"{}"));
+    let lines = "policy = \"learn\"\nallow = []\ndeny = ['destroy*']";
+    let gateway = Gateway::with(&with_strict_rules(&every_scheme(&upstream), "cloud", lines));
+    let call = |command: &str| gateway.call(&ask("GET", &format!("/client/api?command={command}&id=1")));
+    call("destroyVirtualMachine").refused(403, "operation-denied");
+    call("registerUserKeys").refused(403, "secrets-denied");
+    upstream.assert_untouched("bans while learning");
+    let response = call("listSomethingNew");
+    response.passed(200);
+    let record = gateway.record_of(&response);
+    assert_eq!((&record["decision"], &record["asks"][0]), (&"learn".into(), &"listSomethingNew".into()));
+}
+
+const LOG: &str = r#"{"route":"store","client":"a","operation":"s3:GetObject","resource":"logs/2024/x","decision":"allow"}
+{"route":"store","client":"a","operation":"s3:GetObject","resource":"logs/2024/y","decision":"learn","asks":["s3:GetObject logs/2024/y"]}
+{"route":"store","client":"b","operation":"s3:PutObject","resource":"logs/in/1","decision":"learn","asks":["s3:PutObject logs/in/1","s3:GetObject tmp/*"]}
+{"route":"store","client":"b","operation":"s3:DeleteObject","resource":"logs/in/1","decision":"deny","error":"operation-denied"}
+{"route":"store","client":"","operation":"","error":"client-not-allowed"}
+{"route":"other","client":"b","operation":"listUsers","decision":"learn"}
+{"route":"open","client":"anonymous","operation":"GET /v1/zones","decision":"allow"}
+{"route":"store","client":"a","operation":"s3:GetObject","resource":"x/y","error":"rate-limited"}
+"#;
+
+#[test]
+fn suggestions_go_by_route_and_client() {
+    let place = Place::new();
+    let file = place.write("log.jsonl", LOG);
+    let whole = place.run(&["policy", "suggest", "--from", &file]).with(0);
+    assert_eq!(whole.err, "");
+    let expected = "[routes.open]\nallow = [\n    \"GET /v1/zones\",\n]\n\n\
+        [routes.other]\nallow = [\n    \"listUsers\",\n]\n\n\
+        [routes.store]\nallow = [\n    \"s3:GetObject logs/2024/*\",\n    \"s3:GetObject tmp/*\",\n    \"s3:PutObject logs/in/1\",\n]\n\n\
+        [clients.a]\nallow = [\n    \"s3:GetObject logs/2024/*\",\n]\n\n\
+        [clients.b]\nallow = [\n    \"listUsers\",\n    \"s3:GetObject tmp/*\",\n    \"s3:PutObject logs/in/1\",\n]\n";
+    assert_eq!(whole.out, expected);
+    let parts: Vec<&str> = expected.split("\n\n").map(str::trim_end).collect();
+    let some = |words: &[&str]| {
+        let words = [&["policy", "suggest", "--from", &file], words].concat();
+        place.run(&words).with(0).out.trim_end().to_owned()
+    };
+    assert_eq!(some(&["--route", "store"]), parts[2]);
+    assert_eq!(some(&["--client", "b"]), parts[4]);
+    assert_eq!(some(&["--route", "other", "--client", "a"]), format!("{}\n\n{}", parts[1], parts[3]));
+    for nobody in [&["--route", "nowhere"][..], &["--client", "nobody"]] {
+        let ended = place.run(&[&["policy", "suggest", "--from", &file], nobody].concat()).with(4);
+        assert_eq!(ended.out, "");
+    }
+}
+
+#[test]
+fn lines_that_teach_nothing_are_counted() {
+    let place = Place::new();
+    let odd = r#"{"route":"r","client":"anonymous","operation":"list users","decision":"learn"}"#;
+    let file = place.write("log.jsonl", &format!("{LOG}\nno record\n{{\"route\":1}}\n\n{odd}\n\u{1}\n"));
+    let ended = place.run(&["policy", "suggest", "--from", &file]).with(0);
+    assert!(ended.err.contains("no records of requests, left out: 3\n"), "{}", ended.err);
+    assert!(ended.err.contains("alone, left out: 1\n"), "{}", ended.err);
+    assert!(ended.out.starts_with("[routes.open]\n"));
+    let empty = place.write("empty.jsonl", "");
+    let ended = place.run(&["policy", "suggest", "--from", &empty]).with(4);
+    assert!(ended.err.contains("no record of a call that passed"), "{}", ended.err);
+    place.run(&["policy", "suggest", "--from", "/nonexistent"]).with(1);
+    place.run(&["policy", "suggest"]).with(2);
+}
