@@ -5,6 +5,7 @@
 //! turned out to be closed before a single byte of it was written. Redirects are never followed.
 
 mod allowance;
+mod forbidden;
 
 use std::cell::RefCell;
 use std::collections::HashMap;
@@ -27,6 +28,7 @@ use crate::outbound::SignedRequest;
 use crate::reason::Reason;
 use crate::snapshot::Endpoint;
 use allowance::{Allowance, Counted};
+use forbidden::is_forbidden;
 
 /// An idle connection is not trusted longer than this: most servers close theirs after 60 to 75 seconds.
 const IDLE: Duration = Duration::from_secs(30);
@@ -290,46 +292,36 @@ fn framed_for_http1(mut request: Request<Body>) -> Request<Body> {
     request
 }
 
-/// Connects to the first address that answers. Names that resolve to link-local addresses (cloud metadata services
-/// among them) are not dialled; an address that the configuration states literally is.
+/// Connects to the first address that answers. What a name resolves to is judged anew each time; an address that the
+/// configuration states literally was meant.
 async fn dial(host: &str, port: u16) -> Result<TcpStream, Reason> {
-    let literal = host.parse::<IpAddr>().ok();
-    let addresses: Vec<SocketAddr> = match literal {
-        Some(ip) => vec![SocketAddr::new(ip, port)],
-        None => {
-            tokio::net::lookup_host((host, port)).await.map_err(|_| Reason::UpstreamUnresolved)?.collect()
-        }
+    let addresses = if let Ok(stated) = host.parse::<IpAddr>() {
+        vec![SocketAddr::new(stated, port)]
+    } else {
+        let found = tokio::net::lookup_host((host, port)).await.map_err(|_| Reason::UpstreamUnresolved)?;
+        permitted(found)?
     };
-    let mut reason = Reason::UpstreamUnresolved;
     for address in addresses {
-        if literal.is_none() && is_link_local(address.ip()) {
-            reason = Reason::UpstreamForbidden;
-            continue;
-        }
         match TcpStream::connect(address).await {
             Ok(stream) => {
                 // A failure to set it costs latency only.
                 let _ = stream.set_nodelay(true);
                 return Ok(stream);
             }
-            Err(error) => {
-                tracing::warn!(upstream = host, %address, %error, "no connection to the upstream");
-                reason = Reason::UpstreamConnect;
-            }
+            Err(error) => tracing::warn!(upstream = host, %address, %error, "no connection to the upstream"),
         }
     }
-    Err(reason)
+    Err(Reason::UpstreamConnect)
 }
 
-fn is_link_local(ip: IpAddr) -> bool {
-    match ip {
-        IpAddr::V4(ip) => ip.is_link_local(),
-        IpAddr::V6(ip) => {
-            ip.to_ipv4_mapped().is_some_and(|ip| ip.is_link_local())
-                || ip.is_unicast_link_local()
-                || ip.segments() == [0xfd00, 0xec2, 0, 0, 0, 0, 0, 0x254]
-        }
+/// The addresses of a name that may be dialled; at least one.
+fn permitted(found: impl Iterator<Item = SocketAddr>) -> Result<Vec<SocketAddr>, Reason> {
+    let mut found = found.peekable();
+    if found.peek().is_none() {
+        return Err(Reason::UpstreamUnresolved);
     }
+    let permitted: Vec<SocketAddr> = found.filter(|address| !is_forbidden(address.ip())).collect();
+    if permitted.is_empty() { Err(Reason::UpstreamForbidden) } else { Ok(permitted) }
 }
 
 #[cfg(test)]
@@ -338,10 +330,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn metadata_services_are_link_local() {
-        for address in ["169.254.169.254", "::ffff:169.254.1.1", "fe80::1", "fd00:ec2::254"] {
-            assert!(is_link_local(address.parse().unwrap()), "{address}");
-        }
-        assert!(!is_link_local("10.0.0.1".parse().unwrap()));
+    fn names_may_not_lead_to_metadata_services() {
+        let resolved = |addresses: &[&str]| {
+            permitted(addresses.iter().map(|address| SocketAddr::new(address.parse().unwrap(), 80)))
+        };
+        assert_eq!(resolved(&[]), Err(Reason::UpstreamUnresolved));
+        assert_eq!(resolved(&["169.254.169.254", "::ffff:169.254.169.254"]), Err(Reason::UpstreamForbidden));
+        let good = SocketAddr::new("10.0.0.1".parse().unwrap(), 80);
+        assert_eq!(resolved(&["fe80::1", "10.0.0.1", "fd00:ec2::254"]), Ok(vec![good]));
     }
 }

@@ -52,6 +52,13 @@ fn a_name_that_does_not_resolve() {
     gateway.call(&list()).refused(502, "upstream-unresolved");
 }
 
+/// A link-local address that a route states is meant: it is dialled, and fails as any other would.
+#[test]
+fn a_stated_address_is_dialled_whatever_it_is() {
+    let gateway = Gateway::with(&cloud("\"https://[fe80::1]\""));
+    gateway.call(&list()).refused(502, "upstream-connect");
+}
+
 /// A listening socket whose queue is full: the connection is neither taken nor refused.
 #[test]
 fn a_connection_that_nobody_takes_has_its_time() {
