@@ -23,8 +23,9 @@ use tower_http::catch_panic::CatchPanicLayer;
 use tower_http::set_header::SetResponseHeaderLayer;
 use tower_http::timeout::TimeoutLayer;
 
+use crate::gateway::of_another_site;
 use crate::metrics::Metrics;
-use crate::reload::Unresolved;
+use crate::reload::{CLIENT, Unresolved};
 use crate::snapshot::Snapshot;
 
 /// What the admin listener can see.
@@ -60,8 +61,10 @@ impl State {
                 let (scheme, route, credential) = (route.scheme_name(), &route.name, &route.credential);
                 format!("credential-unavailable {credential}: route `{route}` cannot sign {scheme} with it")
             });
-            let missing =
-                unresolved.iter().map(|(name, why)| format!("credential-unavailable {name}: {why}"));
+            let missing = unresolved.iter().map(|(name, why)| match name.strip_prefix(CLIENT) {
+                Some(client) => format!("client-unprovable {client}: {why}"),
+                None => format!("credential-unavailable {name}: {why}"),
+            });
             unfit.chain(missing).collect()
         };
         faults.sort();
@@ -145,7 +148,8 @@ fn answer<B>(request: &Request<B>, state: &State, own: &str) -> Response<Full<By
     if !["localhost", "127.0.0.1", "::1", own].contains(&name) {
         return text(StatusCode::MISDIRECTED_REQUEST, "unknown-host\n".into());
     }
-    if request.headers().contains_key(header::ORIGIN) {
+    // What a user types into a browser passes; `Sec-Purpose` is the browser guessing ahead, for a page.
+    if of_another_site(request.headers()) || request.headers().contains_key("sec-purpose") {
         return text(StatusCode::FORBIDDEN, "browser-request\n".into());
     }
     if !matches!(*request.method(), Method::GET | Method::HEAD) {

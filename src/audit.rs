@@ -32,8 +32,15 @@ pub struct Record {
     pub request_id: String,
     /// The address behind the connection.
     pub source: String,
-    /// The configured identity; `anonymous` where the route needs none.
-    pub client: &'static str,
+    /// The configured identity; `anonymous` where the route needs none, empty when the caller was none of its clients.
+    #[serde(serialize_with = "shared_text")]
+    pub client: Arc<str>,
+    /// How it was proved: the condition's name in the configuration.
+    #[serde(skip_serializing_if = "str::is_empty")]
+    pub proof: &'static str,
+    /// The local key that the caller signed with, or claimed to.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub local_key: String,
     /// The route that matched.
     #[serde(serialize_with = "shared_text")]
     pub route: Arc<str>,
@@ -44,6 +51,18 @@ pub struct Record {
     pub credential: Arc<str>,
     /// The call's own name.
     pub operation: String,
+    /// What it is about: bucket and key.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub resource: String,
+    /// What policy said: `allow`, `deny`, or `learn` for what it would have refused.
+    #[serde(skip_serializing_if = "str::is_empty")]
+    pub decision: &'static str,
+    /// The rule that decided, as it stands in the configuration.
+    #[serde(skip_serializing_if = "shared_is_empty", serialize_with = "shared_text")]
+    pub rule: Arc<str>,
+    /// The rules that admit the call, where the route learns.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub asks: Vec<String>,
     /// The method that the caller used.
     pub method: String,
     /// The status that the caller got; 0 when it left before.
@@ -51,6 +70,9 @@ pub struct Record {
     /// The code of a refusal or failure of our own.
     #[serde(skip_serializing_if = "str::is_empty")]
     pub error: &'static str,
+    /// What exactly was wrong, where the code alone does not say it; never a caller's text.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub cause: String,
     /// How the call ended, when not by its last byte.
     #[serde(skip_serializing_if = "str::is_empty")]
     pub ended: &'static str,
@@ -73,6 +95,10 @@ fn shared_text<S: serde::Serializer>(text: &Arc<str>, serializer: S) -> Result<S
     serializer.serialize_str(text)
 }
 
+fn shared_is_empty(text: &Arc<str>) -> bool {
+    text.is_empty()
+}
+
 #[allow(clippy::trivially_copy_pass_by_ref, reason = "serde asks for a reference")]
 fn is_zero(count: &u32) -> bool {
     *count == 0
@@ -91,7 +117,7 @@ impl Entry {
     pub fn open(log: &Log, now: Timestamp, request_id: String, source: String, method: &str) -> Self {
         let method = method.chars().take(16).collect();
         let time = format!("{now:.3}");
-        let record = Record { time, request_id, source, method, client: "anonymous", ..Record::default() };
+        let record = Record { time, request_id, source, method, ..Record::default() };
         Self { record, started: Instant::now(), log: log.clone() }
     }
 }
@@ -184,13 +210,25 @@ fn text(record: &Record) -> String {
         shown(&record.method),
         shown(&record.operation),
         shown(&record.source),
-        record.client,
+        shown(&record.client),
         shown(&record.credential),
         record.request_id,
     );
-    for (name, value) in [("error", record.error), ("ended", record.ended)] {
+    let words = [("proof", record.proof), ("decision", record.decision)];
+    for (name, value) in words.into_iter().chain([("error", record.error), ("ended", record.ended)]) {
         if !value.is_empty() {
             let _ = write!(line, " {name}={value}");
+        }
+    }
+    let texts = [
+        ("resource", record.resource.as_str()),
+        ("local-key", &record.local_key),
+        ("rule", &record.rule),
+        ("cause", &record.cause),
+    ];
+    for (name, value) in texts {
+        if !value.is_empty() {
+            let _ = write!(line, " {name}=\"{}\"", value.escape_default());
         }
     }
     if record.polls > 0 {

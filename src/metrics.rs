@@ -39,6 +39,15 @@ pub struct RefusedLabels {
     pub reason: &'static str,
 }
 
+/// Labels of what policy decided.
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+pub struct DecisionLabels {
+    /// The route's name.
+    pub route: String,
+    /// `allow`, `learn` or `deny`.
+    pub decision: &'static str,
+}
+
 /// A route alone.
 #[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
 pub struct RouteLabel {
@@ -75,6 +84,8 @@ pub struct Metrics {
     pub requests: Family<RequestLabels, Counter>,
     /// `countersign_refused_total`.
     pub refused: Family<RefusedLabels, Counter>,
+    /// `countersign_policy_decisions_total`.
+    pub decisions: Family<DecisionLabels, Counter>,
     /// `countersign_request_duration_seconds`.
     pub request_duration: Family<RouteLabel, Histogram, fn() -> Histogram>,
     /// `countersign_upstream_duration_seconds`.
@@ -87,6 +98,8 @@ pub struct Metrics {
     pub connections: Gauge,
     /// `countersign_connections_refused_total`.
     pub connections_refused: Counter,
+    /// `countersign_proxy_headers_refused_total`: connections of trusted proxies without a good PROXY header.
+    pub proxy_headers_refused: Counter,
     /// `countersign_credential_ready`: 1 while a credential is resolved.
     pub credential_ready: Family<CredentialLabel, Gauge>,
     /// `countersign_credential_expiry_timestamp_seconds`.
@@ -105,12 +118,14 @@ impl Default for Metrics {
             registry: Registry::with_prefix("countersign"),
             requests: Family::default(),
             refused: Family::default(),
+            decisions: Family::default(),
             request_duration: Family::new_with_constructor(durations),
             upstream_duration: Family::new_with_constructor(durations),
             sign_duration: Family::new_with_constructor(sign_durations),
             inflight: Family::default(),
             connections: Gauge::default(),
             connections_refused: Counter::default(),
+            proxy_headers_refused: Counter::default(),
             credential_ready: Family::default(),
             credential_expiry: Family::default(),
             credential_failures: Family::default(),
@@ -129,6 +144,7 @@ impl Metrics {
         to.register("build", "What is running", version);
         to.register("requests", "Requests answered", self.requests.clone());
         to.register("refused", "Requests that the gateway itself refused or failed", self.refused.clone());
+        to.register("policy_decisions", "Calls that policy judged", self.decisions.clone());
         let seconds = || Unit::Seconds;
         let (request, upstream) = (self.request_duration.clone(), self.upstream_duration.clone());
         to.register_with_unit("request_duration", "From arrival to the last byte", seconds(), request);
@@ -143,6 +159,9 @@ impl Metrics {
         to.register("connections", "Connections of callers", self.connections.clone());
         let refused = self.connections_refused.clone();
         to.register("connections_refused", "Connections closed at the limit", refused);
+        let refused = self.proxy_headers_refused.clone();
+        let help = "Connections of trusted proxies closed for want of a good PROXY header";
+        to.register("proxy_headers_refused", help, refused);
         to.register("credential_ready", "Whether a credential is resolved", self.credential_ready.clone());
         let expiry = self.credential_expiry.clone();
         to.register_with_unit("credential_expiry_timestamp", "When a credential expires", seconds(), expiry);

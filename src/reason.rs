@@ -4,11 +4,16 @@
 //! finds the places that must name its status and code. No variant holds text that a caller sent, except names
 //! that the caller must be told (a parameter, a header), which are cut and escaped where they are written.
 
+mod message;
+
 use std::borrow::Cow;
+use std::sync::Arc;
 
 use http::StatusCode;
 
+use crate::sign::VerifyError;
 use crate::sign::chunked::DecodeError;
+use crate::sign::claim::Place;
 
 /// Who has to change something.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -34,6 +39,24 @@ pub enum Reason {
     AmbiguousRequest(&'static str),
     /// A header that cannot be accepted.
     BadHeader(Cow<'static, str>, &'static str),
+    /// The route wants to know who is calling, and the caller showed nothing that could say it. Whether a token
+    /// could.
+    NotAuthenticated {
+        /// The route has clients with tokens.
+        token: bool,
+    },
+    /// A token that is no client's of this route.
+    TokenUnknown,
+    /// A local signature that does not hold, and where it stands.
+    BadSignature(VerifyError, Place),
+    /// The caller is none of the clients that may use the route.
+    ClientNotAllowed,
+    /// A mutating call with a local signature that came before.
+    Replayed,
+    /// A mutating call with a local signature that never expires, where replays are refused.
+    SignatureWithoutEnd,
+    /// No room to remember another signature, where replays are refused.
+    ReplaysFull,
     /// The path cannot be rebuilt strictly; the text says why.
     BadPath(&'static str),
     /// The query or form cannot be rebuilt strictly.
@@ -50,6 +73,8 @@ pub enum Reason {
     UnexpectedBody,
     /// A body type that the protocol does not read.
     UnsupportedBody(&'static str),
+    /// The body cannot be read in one way only, and what it holds decides what is asked for.
+    BadBody(&'static str),
     /// The request came from a web page.
     BrowserRequest,
     /// An upgrade or tunnel was asked for.
@@ -72,6 +97,20 @@ pub enum Reason {
     BodyIncomplete,
     /// The caller sent nothing for too long.
     BodyTimeout,
+    /// An entry of `deny` matches the operation.
+    OperationDenied(Box<Refused>),
+    /// There is an `allow`, and no entry of it matches the operation.
+    OperationNotAllowed(Box<Refused>),
+    /// `read-only`, and the operation is not known to change nothing.
+    ReadOnly(Box<Refused>),
+    /// The route's `secrets` refuse calls that mint, plant or return keys of the API itself.
+    KeysDenied(Box<Refused>),
+    /// The route's `secrets` refuse calls whose answers may carry secrets.
+    MaterialDenied(Box<Refused>),
+    /// More requests than a `rate` allows; the whole seconds until the next may come.
+    RateLimited(u64),
+    /// More requests at once than a `concurrency` allows.
+    ConcurrencyLimited,
     /// The route's credential could not be resolved.
     CredentialUnavailable,
     /// The scheme could not sign this head.
@@ -88,22 +127,61 @@ pub enum Reason {
     UpstreamTimeout,
     /// The upstream closed the connection or broke the protocol.
     UpstreamProtocol,
+    /// The upstream's answer cannot be searched for secrets, on a route that lets none out; the text says why.
+    AnswerUnreadable(&'static str),
     /// A defect of this program.
     Internal,
+}
+
+/// What a rule refuses, for the caller to be told.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Refused {
+    /// The call's own name, or that of what it asks for beside.
+    pub operation: String,
+    /// What it is about; empty where there is nothing to name.
+    pub resource: String,
+    /// The entry that matched, as it stands in the configuration.
+    pub rule: Arc<str>,
+    /// Whose rule it is: ``route `x` `` or ``client `y` ``.
+    pub holder: String,
+}
+
+impl std::fmt::Display for Refused {
+    /// The operation, with its resource.
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(formatter, "`{}`", message::shown(&self.operation))?;
+        if self.resource.is_empty() {
+            return Ok(());
+        }
+        write!(formatter, " on `{}`", message::shown(&self.resource))
+    }
 }
 
 impl Reason {
     /// Whose fault it is.
     pub fn fault(&self) -> Fault {
         match self {
-            Self::BrowserRequest => Fault::Policy,
-            Self::CredentialUnavailable | Self::SpoolFull | Self::Internal => Fault::Gateway,
+            Self::BrowserRequest
+            | Self::ClientNotAllowed
+            | Self::Replayed
+            | Self::SignatureWithoutEnd
+            | Self::OperationDenied(_)
+            | Self::OperationNotAllowed(_)
+            | Self::ReadOnly(_)
+            | Self::KeysDenied(_)
+            | Self::MaterialDenied(_)
+            | Self::RateLimited(_)
+            | Self::ConcurrencyLimited => Fault::Policy,
+            Self::CredentialUnavailable | Self::SpoolFull | Self::ReplaysFull | Self::Internal => {
+                Fault::Gateway
+            }
             Self::UpstreamUnresolved
             | Self::UpstreamForbidden
             | Self::UpstreamConnect
             | Self::UpstreamTls
             | Self::UpstreamTimeout
-            | Self::UpstreamProtocol => Fault::Upstream,
+            | Self::UpstreamProtocol
+            | Self::AnswerUnreadable(_) => Fault::Upstream,
             _ => Fault::Caller,
         }
     }
@@ -113,6 +191,21 @@ impl Reason {
         match self {
             Self::UnknownHost => StatusCode::MISDIRECTED_REQUEST,
             Self::RouteNotFound => StatusCode::NOT_FOUND,
+            Self::NotAuthenticated { .. } | Self::TokenUnknown => StatusCode::UNAUTHORIZED,
+            Self::BadSignature(VerifyError::Malformed(_) | VerifyError::Payload, _) => {
+                StatusCode::BAD_REQUEST
+            }
+            Self::Chunked(DecodeError::SignatureMismatch(_))
+            | Self::ClientNotAllowed
+            | Self::Replayed
+            | Self::SignatureWithoutEnd
+            | Self::BadSignature(..)
+            | Self::BrowserRequest
+            | Self::OperationDenied(_)
+            | Self::OperationNotAllowed(_)
+            | Self::ReadOnly(_)
+            | Self::KeysDenied(_)
+            | Self::MaterialDenied(_) => StatusCode::FORBIDDEN,
             Self::AmbiguousRequest(_)
             | Self::BadHeader(..)
             | Self::BadPath(_)
@@ -121,6 +214,7 @@ impl Reason {
             | Self::CommandMissing
             | Self::TooManyParameters(_)
             | Self::UnexpectedBody
+            | Self::BadBody(_)
             | Self::UpgradeRefused
             | Self::DigestMismatch
             | Self::Chunked(_)
@@ -129,17 +223,20 @@ impl Reason {
             | Self::SignFailed(_) => StatusCode::BAD_REQUEST,
             Self::MethodNotAllowed(_) => StatusCode::METHOD_NOT_ALLOWED,
             Self::UnsupportedBody(_) => StatusCode::UNSUPPORTED_MEDIA_TYPE,
-            Self::BrowserRequest => StatusCode::FORBIDDEN,
+            Self::RateLimited(_) | Self::ConcurrencyLimited => StatusCode::TOO_MANY_REQUESTS,
             Self::BodyTooLarge(_) => StatusCode::PAYLOAD_TOO_LARGE,
             Self::TargetTooLong(_) => StatusCode::URI_TOO_LONG,
             Self::LengthRequired => StatusCode::LENGTH_REQUIRED,
             Self::BodyTimeout => StatusCode::REQUEST_TIMEOUT,
-            Self::CredentialUnavailable | Self::SpoolFull => StatusCode::SERVICE_UNAVAILABLE,
+            Self::CredentialUnavailable | Self::SpoolFull | Self::ReplaysFull => {
+                StatusCode::SERVICE_UNAVAILABLE
+            }
             Self::UpstreamUnresolved
             | Self::UpstreamForbidden
             | Self::UpstreamConnect
             | Self::UpstreamTls
-            | Self::UpstreamProtocol => StatusCode::BAD_GATEWAY,
+            | Self::UpstreamProtocol
+            | Self::AnswerUnreadable(_) => StatusCode::BAD_GATEWAY,
             Self::UpstreamTimeout => StatusCode::GATEWAY_TIMEOUT,
             Self::Internal => StatusCode::INTERNAL_SERVER_ERROR,
         }
@@ -152,6 +249,18 @@ impl Reason {
             Self::RouteNotFound => "route-not-found",
             Self::AmbiguousRequest(_) => "ambiguous-request",
             Self::BadHeader(..) => "bad-header",
+            Self::NotAuthenticated { .. } => "not-authenticated",
+            Self::TokenUnknown => "token-unknown",
+            Self::BadSignature(VerifyError::UnknownKey, _) => "unknown-access-key",
+            Self::BadSignature(VerifyError::Mismatch, _) => "signature-mismatch",
+            Self::BadSignature(VerifyError::Skew, _) => "clock-skew",
+            Self::BadSignature(VerifyError::Expired, _) => "signature-expired",
+            Self::BadSignature(VerifyError::Scope, _) => "wrong-scope",
+            Self::BadSignature(VerifyError::Unsigned(_), _) => "header-not-signed",
+            Self::ClientNotAllowed => "client-not-allowed",
+            Self::Replayed => "replayed-signature",
+            Self::SignatureWithoutEnd => "signature-without-end",
+            Self::ReplaysFull => "replay-memory-full",
             Self::BadPath(_) => "bad-path",
             Self::BadParameter(..) => "bad-parameter",
             Self::DuplicateParameter(_) => "duplicate-parameter",
@@ -160,6 +269,7 @@ impl Reason {
             Self::MethodNotAllowed(_) => "method-not-allowed",
             Self::UnexpectedBody => "unexpected-body",
             Self::UnsupportedBody(_) => "unsupported-body",
+            Self::BadBody(_) => "bad-body",
             Self::BrowserRequest => "browser-request",
             Self::UpgradeRefused => "upgrade-refused",
             Self::Chunked(DecodeError::SignatureMismatch(_)) => "chunk-signature-mismatch",
@@ -170,9 +280,16 @@ impl Reason {
             Self::BodyTooLarge(_) => "body-too-large",
             Self::TargetTooLong(_) => "target-too-long",
             Self::LengthRequired => "length-required",
-            Self::DigestMismatch => "digest-mismatch",
+            Self::DigestMismatch | Self::BadSignature(VerifyError::Payload, _) => "digest-mismatch",
+            Self::BadSignature(..) => "signature-malformed",
             Self::BodyIncomplete => "body-incomplete",
             Self::BodyTimeout => "body-timeout",
+            Self::OperationDenied(_) => "operation-denied",
+            Self::OperationNotAllowed(_) => "operation-not-allowed",
+            Self::ReadOnly(_) => "read-only",
+            Self::KeysDenied(_) | Self::MaterialDenied(_) => "secrets-denied",
+            Self::RateLimited(_) => "rate-limited",
+            Self::ConcurrencyLimited => "concurrency-limited",
             Self::CredentialUnavailable => "credential-unavailable",
             Self::SignFailed(_) => "sign-failed",
             Self::UpstreamUnresolved => "upstream-unresolved",
@@ -181,80 +298,8 @@ impl Reason {
             Self::UpstreamTls => "upstream-tls",
             Self::UpstreamTimeout => "upstream-timeout",
             Self::UpstreamProtocol => "upstream-protocol",
+            Self::AnswerUnreadable(_) => "answer-unreadable",
             Self::Internal => "internal",
         }
-    }
-
-    /// A sentence for the caller: what was wrong, where, and what to do.
-    pub fn message(&self) -> Cow<'static, str> {
-        match self {
-            Self::UnknownHost => {
-                "this gateway does not answer to that Host; use the listener's address, a route's host, or add the \
-                 name to the listener's `hosts`"
-                    .into()
-            }
-            Self::RouteNotFound => "no route matches this host and path".into(),
-            Self::AmbiguousRequest(what) => format!("the request is ambiguous: {what}").into(),
-            Self::BadHeader(name, why) => format!("header `{}` is refused: {why}", shown(name)).into(),
-            Self::BadPath(why) => format!("the path is refused: {why}").into(),
-            Self::BadParameter(name, why) => format!("parameter `{}` is refused: {why}", shown(name)).into(),
-            Self::DuplicateParameter(name) => {
-                format!("parameter `{}` stands more than once (letter case does not count); send it once", shown(name))
-                    .into()
-            }
-            Self::CommandMissing => "the parameter `command` (lower case) is missing".into(),
-            Self::TooManyParameters(limit) => format!("more than {limit} parameters").into(),
-            Self::MethodNotAllowed(allowed) => format!("this route takes {allowed}").into(),
-            Self::UnexpectedBody => "this method carries no body on this route".into(),
-            Self::UnsupportedBody(what) => format!("the body cannot be forwarded: {what}").into(),
-            Self::BrowserRequest => {
-                "requests from web pages (Origin, Sec-Fetch headers, preflights) are not signed".into()
-            }
-            Self::UpgradeRefused => "protocol upgrades and tunnels are not forwarded".into(),
-            Self::Chunked(error) => format!("the aws-chunked body does not hold: {error}").into(),
-            Self::ChecksumMismatch(name) => format!("the body does not have the checksum that {name} states").into(),
-            Self::SpoolFull => {
-                "there is no room for a body that must be known before it is signed; try again, or send it with a \
-                 Content-Length"
-                    .into()
-            }
-            Self::BodyTooLarge(limit) => {
-                format!("the body must be read whole on this route and is longer than {limit} bytes").into()
-            }
-            Self::TargetTooLong(limit) => format!("the request target is longer than {limit} bytes").into(),
-            Self::LengthRequired => "this route needs a Content-Length".into(),
-            Self::DigestMismatch => "the body does not have the SHA-256 that x-amz-content-sha256 states".into(),
-            Self::BodyIncomplete => "the request body ended before its stated end".into(),
-            Self::BodyTimeout => "the request body stalled".into(),
-            Self::CredentialUnavailable => "the route's credential is not available; nothing was forwarded".into(),
-            Self::SignFailed(error) => format!("the request cannot be signed: {error}").into(),
-            Self::UpstreamUnresolved => "the upstream's host name does not resolve".into(),
-            Self::UpstreamForbidden => "the upstream resolves to a link-local address, which is never dialled".into(),
-            Self::UpstreamConnect => "no connection to the upstream".into(),
-            Self::UpstreamTls => "the upstream's TLS certificate or handshake failed".into(),
-            Self::UpstreamTimeout => "the upstream did not answer in time".into(),
-            Self::UpstreamProtocol => "the upstream closed the connection or broke the protocol".into(),
-            Self::Internal => "internal error".into(),
-        }
-    }
-}
-
-/// A caller's name cut to 64 characters with everything unprintable escaped, fit for a message.
-fn shown(name: &str) -> String {
-    let mut text: String = name.chars().take(64).flat_map(char::escape_default).collect();
-    if name.chars().nth(64).is_some() {
-        text.push_str("...");
-    }
-    text
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn names_are_cut_and_escaped() {
-        assert_eq!(shown("a\r\n\u{202e}b"), "a\\r\\n\\u{202e}b");
-        assert_eq!(shown(&"x".repeat(70)), format!("{}...", "x".repeat(64)));
     }
 }

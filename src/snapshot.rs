@@ -1,25 +1,32 @@
 //! The built world that one request sees: match table, routes with their prepared signers, limits. Immutable;
 //! a reload builds a new one, and a request keeps the one it began with.
 
+mod listener;
+pub mod quota;
+mod tls;
+
 use std::collections::HashMap;
-use std::net::IpAddr;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
+use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::Histogram;
-use rustls::pki_types::pem::PemObject;
-use rustls::pki_types::{CertificateDer, PrivateKeyDer};
-use rustls::server::WebPkiClientVerifier;
-use rustls::{ClientConfig, RootCertStore, ServerConfig};
-use rustls_platform_verifier::BuilderVerifierExt;
+use rustls::ClientConfig;
+use rustls::pki_types::CertificateDer;
 
-use crate::config::{self, Config, HostMatch, Limits, ListenerTls, Shape, Upstream};
-use crate::credentials::Resolved;
-use crate::metrics::{Metrics, RouteLabel, SchemeLabel};
+use crate::config::{self, Config, HostMatch, Limits, Secrets, Shape, Upstream};
+use crate::credentials::{ClientSecrets, Resolved};
+use crate::identify::{Clients, Entrance, Replays, SameToken};
+use crate::metrics::{DecisionLabels, Metrics, RouteLabel, SchemeLabel};
+use crate::policy::Policy;
+use crate::redact::{Filter, Level, Needles};
 use crate::route::Table;
 use crate::sign::{Scheme, Signer};
+
+pub use listener::{Listener, Proxies};
+use quota::Quota;
 
 /// Where a route's connections go and with what trust. One pool per worker belongs to each.
 pub struct Endpoint {
@@ -53,12 +60,40 @@ pub struct Route {
     pub forward_headers: Vec<String>,
     /// Whether jobs are waited for.
     pub wait: Option<config::Wait>,
+    /// Whom it admits; `None`: anyone.
+    pub entrance: Option<Entrance>,
+    /// Whether a mutating call with a local signature may come only once.
+    pub refuse_replays: bool,
     /// Whether large objects go round the gateway.
     pub hand_over: Option<config::HandOver>,
+    /// What its callers may do.
+    pub grant: Grant,
+    /// What becomes of calls about secrets.
+    pub secrets: config::Secrets,
+    /// Whether what it grants is enforced.
+    pub enforcement: config::Enforcement,
+    /// What is taken out of its answers; none where they pass as they are.
+    pub filter: Option<Arc<Filter>>,
     /// Where it leads.
     pub endpoint: Arc<Endpoint>,
     /// Its meters.
     pub meters: RouteMeters,
+}
+
+/// What a route's callers or a client may do, and how much of it.
+pub struct Grant {
+    /// Which operations.
+    pub policy: Policy,
+    /// How many.
+    pub quota: Quota,
+}
+
+impl Grant {
+    /// What the configuration grants; what was used of `earlier` is used.
+    fn new(rules: &config::Rules, quota: &config::Quota, earlier: Option<&Self>) -> Self {
+        let quota = Quota::new(quota, earlier.map(|earlier| &earlier.quota));
+        Self { policy: Policy::new(rules), quota }
+    }
 }
 
 /// The metrics of a route, looked up once.
@@ -71,6 +106,12 @@ pub struct RouteMeters {
     pub upstream_duration: Histogram,
     /// Signing durations.
     pub sign_duration: Histogram,
+    /// Calls that all rules let pass.
+    pub allowed: Counter,
+    /// Calls that passed because the route learns.
+    pub learnt: Counter,
+    /// Calls that a rule refused.
+    pub denied: Counter,
 }
 
 impl Route {
@@ -90,30 +131,31 @@ fn scheme_name(scheme: &Scheme, shape: &Shape) -> &'static str {
     }
 }
 
-/// What a data listener answers to.
-#[derive(Clone)]
-pub struct Listener {
-    /// Host names that it accepts beside those of the routes.
-    pub hosts: Vec<String>,
-    /// TLS, when it is spoken.
-    pub tls: Option<Arc<ServerConfig>>,
-}
-
 /// The world.
 pub struct Snapshot {
     /// The match table over `routes`.
     pub table: Table,
     /// All routes.
     pub routes: Vec<Arc<Route>>,
+    /// All clients.
+    pub clients: Clients,
+    /// What each client may do on all routes, by its name.
+    pub grants: HashMap<Arc<str>, Arc<Grant>>,
+    /// Local signatures that were used; outlives reloads.
+    pub replays: Arc<Replays>,
     /// As the configuration's `server.listen`, in order.
     pub listeners: Vec<Listener>,
+    /// Whether a client is known by its user or group, so that owners of sockets are looked up.
+    pub needs_owner: bool,
+    /// Whether a client is known by its group, so that groups of users are looked up.
+    pub needs_groups: bool,
     /// Limits and timeouts.
     pub limits: Limits,
     /// How long a drain may take.
     pub drain: Duration,
 }
 
-/// A file that the configuration names cannot be used.
+/// What the configuration names cannot be used.
 #[derive(Debug, thiserror::Error)]
 #[error("{path}: {problem}")]
 pub struct BuildError {
@@ -125,41 +167,77 @@ impl BuildError {
     fn new(path: &Path, problem: impl std::fmt::Display) -> Self {
         Self { path: path.display().to_string(), problem: problem.to_string() }
     }
+
+    fn of_clients(problem: &SameToken) -> Self {
+        Self { path: "[clients]".to_owned(), problem: problem.to_string() }
+    }
 }
 
 impl Snapshot {
-    /// Builds the world from a checked configuration and the keys that could be resolved, reading every file that
+    /// Builds the world from a checked configuration and the keys and secrets that could be resolved, reading every file that
     /// it names. Endpoints of `previous` that did not change are kept, so that their connections outlive a reload.
     pub fn build(
         config: &Config,
-        keys: &HashMap<String, Resolved>,
+        (keys, secrets): (&HashMap<String, Resolved>, &ClientSecrets),
         metrics: &Metrics,
         previous: Option<&Self>,
     ) -> Result<Self, BuildError> {
+        let clients = Clients::new(config, secrets).map_err(|problem| BuildError::of_clients(&problem))?;
+        let replays = previous.map(|world| world.replays.clone()).unwrap_or_default();
         let endpoints = config.routes.iter().map(|route| {
-            let earlier = previous.and_then(|world| world.routes.iter().find(|old| *old.name == *route.name));
+            let earlier = previous.and_then(|world| world.route(&route.name));
             endpoint(route, earlier.map(|old| &old.endpoint))
         });
         let endpoints = endpoints.collect::<Result<Vec<_>, _>>()?;
-        let listeners = config.server.listen.iter().map(listener).collect::<Result<_, _>>()?;
-        Ok(Self::assemble(config, keys, metrics, endpoints, listeners))
+        let listeners = config.server.listen.iter().map(Listener::build).collect::<Result<_, _>>()?;
+        Ok(Self::assemble(
+            config,
+            (keys, secrets),
+            metrics,
+            previous,
+            endpoints,
+            listeners,
+            (clients, replays),
+        ))
     }
 
-    /// This world with other keys. Reads no file, so that nothing but the keys can fail.
-    #[must_use]
-    pub fn renewed(&self, config: &Config, keys: &HashMap<String, Resolved>, metrics: &Metrics) -> Self {
+    /// This world with other keys and secrets. Reads no file, so that nothing else can fail.
+    pub fn renewed(
+        &self,
+        config: &Config,
+        (keys, secrets): (&HashMap<String, Resolved>, &ClientSecrets),
+        metrics: &Metrics,
+    ) -> Result<Self, BuildError> {
+        let clients = Clients::new(config, secrets).map_err(|problem| BuildError::of_clients(&problem))?;
         let endpoints = self.routes.iter().map(|route| route.endpoint.clone());
-        Self::assemble(config, keys, metrics, endpoints, self.listeners.clone())
+        let (listeners, replays) = (self.listeners.clone(), self.replays.clone());
+        Ok(Self::assemble(
+            config,
+            (keys, secrets),
+            metrics,
+            Some(self),
+            endpoints,
+            listeners,
+            (clients, replays),
+        ))
+    }
+
+    /// The route of this name.
+    pub fn route(&self, name: &str) -> Option<&Arc<Route>> {
+        self.routes.iter().find(|route| *route.name == *name)
     }
 
     /// `endpoints` are in the order of the configuration's routes.
     fn assemble(
         config: &Config,
-        keys: &HashMap<String, Resolved>,
+        (keys, secrets): (&HashMap<String, Resolved>, &ClientSecrets),
         metrics: &Metrics,
+        previous: Option<&Self>,
         endpoints: impl IntoIterator<Item = Arc<Endpoint>>,
         listeners: Vec<Listener>,
+        (clients, replays): (Clients, Arc<Replays>),
     ) -> Self {
+        let needles = Arc::new(needles(keys, secrets));
         let routes = config.routes.iter().zip(endpoints).map(|(route, endpoint)| {
             Arc::new(Route {
                 name: route.name.as_str().into(),
@@ -171,14 +249,35 @@ impl Snapshot {
                 signer: keys.get(&route.credential).and_then(|key| signer(route, key)),
                 forward_headers: route.forward_headers.clone(),
                 wait: route.wait,
+                entrance: clients.entrance(route),
+                refuse_replays: route.refuse_replays,
                 hand_over: route.hand_over,
+                grant: {
+                    let earlier = previous.and_then(|world| world.route(&route.name));
+                    Grant::new(&route.rules, &route.quota, earlier.map(|earlier| &earlier.grant))
+                },
+                secrets: route.secrets,
+                enforcement: route.policy,
+                filter: filter(route, &needles),
                 endpoint,
                 meters: meters(metrics, route),
             })
         });
+        let grants = config.clients.iter().map(|client| {
+            let earlier = previous.and_then(|world| world.grants.get(client.name.as_str()));
+            let grant = Grant::new(&client.rules, &client.quota, earlier.map(|earlier| &**earlier));
+            (client.name.as_str().into(), Arc::new(grant))
+        });
         let table = Table::new(config.routes.iter().map(|route| (&route.host, route.path.as_str())));
         let config::Server { limits, drain, .. } = &config.server;
-        Self { table, routes: routes.collect(), listeners, limits: limits.clone(), drain: *drain }
+        let asks = |condition: fn(&config::Conditions) -> bool| {
+            config.clients.iter().any(|client| condition(&client.conditions))
+        };
+        let needs_groups = asks(|conditions| conditions.unix_group.is_some());
+        let needs_owner = needs_groups || asks(|conditions| conditions.unix_user.is_some());
+        let (routes, grants, limits) = (routes.collect(), grants.collect(), limits.clone());
+        let drain = *drain;
+        Self { table, routes, clients, grants, replays, listeners, needs_owner, needs_groups, limits, drain }
     }
 }
 
@@ -193,100 +292,54 @@ fn signer(route: &config::Route, key: &Resolved) -> Option<Box<dyn Signer>> {
     }
 }
 
+/// Everything that this gateway holds and that no answer shall show.
+fn needles(keys: &HashMap<String, Resolved>, secrets: &ClientSecrets) -> Needles {
+    let mut needles = Needles::of(keys.values().map(|resolved| &resolved.key));
+    for secret in secrets.keys.iter().filter_map(|held| held.value.as_ref().ok()) {
+        needles.add_secret(secret);
+    }
+    needles
+}
+
+/// What a route takes out of its answers.
+fn filter(route: &config::Route, needles: &Arc<Needles>) -> Option<Arc<Filter>> {
+    let level = match route.secrets {
+        Secrets::Default | Secrets::Deny => Level::ApiKeys,
+        Secrets::Redact => Level::AllSecrets,
+        Secrets::Allow => return None,
+    };
+    Some(Arc::new(Filter::new(level, &route.redact, needles.clone())))
+}
+
 /// The endpoint of a route: the one that it had, unless anything of it changed, the content of its `ca-file` included.
 fn endpoint(route: &config::Route, earlier: Option<&Arc<Endpoint>>) -> Result<Arc<Endpoint>, BuildError> {
     let upstream = &route.upstream;
-    let roots = upstream.ca_file.as_deref().map(certificates).transpose()?;
+    let roots = upstream.ca_file.as_deref().map(tls::certificates).transpose()?;
     let same = |known: &&Arc<Endpoint>| {
         known.upstream == *upstream && *known.credential == *route.credential && known.roots == roots
     };
     if let Some(endpoint) = earlier.filter(same) {
         return Ok(endpoint.clone());
     }
-    let tls = if upstream.tls { Some(upstream_tls(upstream, roots.as_deref())?) } else { None };
+    let tls = if upstream.tls { Some(tls::upstream(upstream, roots.as_deref())?) } else { None };
     let credential = route.credential.as_str().into();
     Ok(Arc::new(Endpoint { upstream: upstream.clone(), credential, tls, roots }))
 }
 
 fn meters(metrics: &Metrics, route: &config::Route) -> RouteMeters {
     let label = RouteLabel { route: route.name.clone() };
+    let decisions = |decision| {
+        let label = DecisionLabels { route: route.name.clone(), decision };
+        metrics.decisions.get_or_create(&label).clone()
+    };
     let scheme = SchemeLabel { scheme: scheme_name(&route.scheme, &route.shape) };
     RouteMeters {
         inflight: metrics.inflight.get_or_create(&label).clone(),
         request_duration: metrics.request_duration.get_or_create(&label).clone(),
         upstream_duration: metrics.upstream_duration.get_or_create(&label).clone(),
         sign_duration: metrics.sign_duration.get_or_create(&scheme).clone(),
+        allowed: decisions("allow"),
+        learnt: decisions("learn"),
+        denied: decisions("deny"),
     }
-}
-
-/// The trust of a route: the system's roots, or the route's own.
-fn upstream_tls(
-    upstream: &Upstream,
-    roots: Option<&[CertificateDer<'static>]>,
-) -> Result<Arc<ClientConfig>, BuildError> {
-    let builder = ClientConfig::builder();
-    let mut tls = match (&upstream.ca_file, roots) {
-        (Some(path), Some(roots)) => {
-            builder.with_root_certificates(store(path, roots)?).with_no_client_auth()
-        }
-        _ => builder
-            .with_platform_verifier()
-            .map_err(|error| BuildError::new(Path::new("system trust store"), error))?
-            .with_no_client_auth(),
-    };
-    if upstream.http2 {
-        tls.alpn_protocols.push(b"h2".to_vec());
-    }
-    tls.alpn_protocols.push(b"http/1.1".to_vec());
-    Ok(Arc::new(tls))
-}
-
-fn listener(listener: &config::Listener) -> Result<Listener, BuildError> {
-    let mut hosts: Vec<String> = ["localhost", "127.0.0.1", "[::1]"].map(String::from).to_vec();
-    hosts.extend(listener.hosts.iter().cloned());
-    if let config::Address::Tcp(address) = listener.address
-        && !address.ip().is_unspecified()
-    {
-        hosts.push(match address.ip() {
-            IpAddr::V4(ip) => ip.to_string(),
-            IpAddr::V6(ip) => format!("[{ip}]"),
-        });
-    }
-    Ok(Listener { hosts, tls: listener.tls.as_ref().map(listener_tls).transpose()? })
-}
-
-fn listener_tls(files: &ListenerTls) -> Result<Arc<ServerConfig>, BuildError> {
-    let key = PrivateKeyDer::from_pem_file(&files.key).map_err(|error| BuildError::new(&files.key, error))?;
-    let builder = match &files.client_ca {
-        None => ServerConfig::builder().with_no_client_auth(),
-        Some(path) => {
-            let verifier = WebPkiClientVerifier::builder(Arc::new(store(path, &certificates(path)?)?))
-                .build()
-                .map_err(|error| BuildError::new(path, error))?;
-            ServerConfig::builder().with_client_cert_verifier(verifier)
-        }
-    };
-    let mut tls = builder
-        .with_single_cert(certificates(&files.certificate)?, key)
-        .map_err(|error| BuildError::new(&files.certificate, error))?;
-    tls.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
-    Ok(Arc::new(tls))
-}
-
-fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, BuildError> {
-    let found = CertificateDer::pem_file_iter(path)
-        .and_then(Iterator::collect::<Result<Vec<_>, _>>)
-        .map_err(|error| BuildError::new(path, error))?;
-    if found.is_empty() {
-        return Err(BuildError::new(path, "no PEM certificate in this file"));
-    }
-    Ok(found)
-}
-
-fn store(path: &Path, roots: &[CertificateDer<'static>]) -> Result<RootCertStore, BuildError> {
-    let mut store = RootCertStore::empty();
-    for certificate in roots {
-        store.add(certificate.clone()).map_err(|error| BuildError::new(path, error))?;
-    }
-    Ok(store)
 }

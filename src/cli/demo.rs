@@ -75,7 +75,8 @@ const CALLS: [Call; 6] = [
         method: "GET",
         target: "/ostor/?emailAddress=user@example.com&ostor-users",
         body: "",
-        sign: "sign.s3-v2 = { credential = \"demo\", dialect = \"ostor\" }",
+        // Calls about users carry keys, and are refused by default.
+        sign: "secrets = \"redact\"\nsign.s3-v2 = { credential = \"demo\", dialect = \"ostor\" }",
     },
     Call {
         route: "s3-v4",

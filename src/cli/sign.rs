@@ -55,7 +55,7 @@ enum Form {
     Json,
 }
 
-fn header(text: &str) -> Result<(HeaderName, HeaderValue), String> {
+pub(super) fn header(text: &str) -> Result<(HeaderName, HeaderValue), String> {
     let (name, value) = text.split_once(':').ok_or("a header is written `Name: value`")?;
     let name = name.trim().parse().map_err(|_| format!("`{}` is not a header name", name.trim()))?;
     let value = value.trim().parse().map_err(|_| "the value cannot stand in a header".to_owned())?;

@@ -66,14 +66,32 @@ fn method(head: &Parts) -> Result<(), Reason> {
 /// A web page can make a browser send a request here; none of them is signed. Rebinding is stopped by the host
 /// check, these stop the rest.
 fn browser(head: &Parts) -> Result<(), Reason> {
-    // Of several, each counts: a harmless one does not hide another.
-    let values = |name: &str| head.headers.get_all(name).into_iter().map(http::HeaderValue::as_bytes);
-    let cross_site = values("sec-fetch-site").any(|site| site != b"none" && site != b"same-origin");
-    let embedded = values("sec-fetch-dest").any(|destination| destination != b"empty");
-    if head.method == Method::OPTIONS || head.headers.contains_key(header::ORIGIN) || cross_site || embedded {
+    let headers = &head.headers;
+    let embedded = values(headers, "sec-fetch-dest").any(|destination| destination != b"empty");
+    if head.method == Method::OPTIONS || of_another_site(headers) || embedded || typical(headers) {
         return Err(Reason::BrowserRequest);
     }
     Ok(())
+}
+
+/// Whether a browser says that a page of another site asked for this (Fetch: `Origin`; Fetch Metadata).
+pub(crate) fn of_another_site(headers: &HeaderMap) -> bool {
+    headers.contains_key(header::ORIGIN)
+        || values(headers, "sec-fetch-site").any(|site| site != b"none" && site != b"same-origin")
+}
+
+/// Whether a browser sent this, by what no page can leave out: a browser's `User-Agent` together with
+/// `Accept-Language`. It is all that an image tag puts on a GET when this gateway is reached under a name without TLS:
+/// Fetch Metadata goes to trustworthy origins only, which are https and loopback. `PowerShell` calls itself `Mozilla`
+/// too, and speaks no language.
+fn typical(headers: &HeaderMap) -> bool {
+    headers.contains_key(header::ACCEPT_LANGUAGE)
+        && values(headers, "user-agent").any(|agent| agent.starts_with(b"Mozilla/"))
+}
+
+/// All values of a header: of several, each counts, so that a harmless one does not hide another.
+fn values<'h>(headers: &'h HeaderMap, name: &str) -> impl Iterator<Item = &'h [u8]> {
+    headers.get_all(name).into_iter().map(http::HeaderValue::as_bytes)
 }
 
 fn headers(headers: &HeaderMap) -> Result<(), Reason> {

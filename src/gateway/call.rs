@@ -12,11 +12,14 @@ use crate::metrics::{Metrics, RefusedLabels, RequestLabels, class_label, method_
 use crate::reason::Reason;
 use crate::snapshot::Route;
 
+use super::quota::Places;
+
 /// A call from its arrival to the last byte of its answer.
 pub(super) struct Call {
     /// What is known of it.
     pub(super) entry: Entry,
     route: Option<Arc<Route>>,
+    places: Option<Places>,
     started: Instant,
     metrics: Arc<Metrics>,
 }
@@ -32,13 +35,16 @@ impl Call {
     ) -> Self {
         let id = uuid::Uuid::now_v7().to_string();
         let entry = Entry::open(log, now, id, source, method);
-        Self { entry, route: None, started: Instant::now(), metrics: metrics.clone() }
+        Self { entry, route: None, places: None, started: Instant::now(), metrics: metrics.clone() }
     }
 
     /// The call has found its route.
     pub(super) fn routed(&mut self, route: &Arc<Route>) {
         let record = &mut self.entry.record;
         record.route = route.name.clone();
+        if route.entrance.is_none() {
+            record.client = "anonymous".into();
+        }
         record.scheme = route.scheme_name();
         record.credential = route.credential.clone();
         route.meters.inflight.inc();
@@ -48,6 +54,23 @@ impl Call {
     /// The route, once found.
     pub(super) fn route(&self) -> Option<&Arc<Route>> {
         self.route.as_ref()
+    }
+
+    /// The caller is known.
+    pub(super) fn identified(&mut self, client: Arc<str>, proof: &'static str) {
+        self.entry.record.client = client;
+        self.entry.record.proof = proof;
+    }
+
+    /// The client that the caller has proved to be.
+    pub(super) fn client(&self) -> Option<&str> {
+        let record = &self.entry.record;
+        (!record.proof.is_empty()).then_some(&*record.client)
+    }
+
+    /// The call takes places until its last byte.
+    pub(super) fn holds(&mut self, places: Places) {
+        self.places = Some(places);
     }
 
     /// The call is refused, or failed here.
@@ -70,6 +93,12 @@ impl Drop for Call {
         self.metrics.requests.get_or_create(&label).inc();
         if let Some(route) = &self.route {
             route.meters.inflight.dec();
+            match record.decision {
+                "allow" => drop(route.meters.allowed.inc()),
+                "learn" => drop(route.meters.learnt.inc()),
+                "deny" => drop(route.meters.denied.inc()),
+                _ => {}
+            }
             route.meters.request_duration.observe(self.started.elapsed().as_secs_f64());
         }
     }

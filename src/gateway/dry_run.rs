@@ -8,12 +8,16 @@ use http::Request;
 use jiff::Timestamp;
 
 use super::admit::Inbound;
-use super::payload::Source;
+use super::filter;
+use super::judge;
+use super::payload::{Cover, Source};
 use super::rebuild::rebuild;
 use crate::body::Meter;
 use crate::body::spool::Store;
 use crate::body::stream::Input;
+use crate::operation::Operation;
 use crate::outbound::{Content, Draft, SignedRequest};
+use crate::policy::Decision;
 use crate::reason::Reason;
 use crate::sign::{Scratch, Stages};
 use crate::snapshot::{Route, Snapshot};
@@ -28,8 +32,8 @@ pub struct DryRun {
 pub struct Planned {
     /// The route that took it.
     pub route: Arc<Route>,
-    /// The call's own name.
-    pub operation: String,
+    /// What it asks for.
+    pub operation: Operation,
     draft: Draft,
     content: Content,
 }
@@ -53,14 +57,30 @@ impl DryRun {
         let uri = head.uri.clone();
         let inbound = Inbound { host, path: uri.path(), query: uri.query() };
         let store = Store::default();
-        let source =
-            Source::new(&head, Input::Memory(Some(body)), &world.limits, &store, Rc::<Meter>::default())?;
-        let (draft, content, operation) = rebuild(&route, &inbound, &head, source, &world.limits).await?;
+        let source = Source::new(
+            &head,
+            Input::Memory(Some(body)),
+            &world.limits,
+            &store,
+            Rc::<Meter>::default(),
+            Cover::default(),
+        )?;
+        let (mut draft, content, operation) =
+            rebuild(&route, &inbound, &head, source, &world.limits, &mut |_| Ok(())).await?;
+        filter::prepare(&route, &operation, &mut draft.headers);
         Ok(Planned { route, operation, draft, content })
     }
 }
 
 impl Planned {
+    /// What policy says of it, called by this client or by nobody in particular; and the refusal, where it is one.
+    pub fn judged(&self, world: &Snapshot, client: Option<&str>) -> (Decision<'_>, Option<Reason>) {
+        let grant = client.and_then(|name| world.grants.get(name));
+        let decision = judge::decide(&self.route, grant.map(|grant| &**grant), &self.operation);
+        let refusal = judge::refusal(&decision, &self.route.name, client.unwrap_or_default());
+        (decision, refusal)
+    }
+
     /// Signs as the gateway would at `now`; `observe` sees the stages.
     pub fn sign(self, now: Timestamp, observe: impl FnOnce(&Stages<'_>)) -> Result<SignedRequest, Reason> {
         let signer = self.route.signer.as_deref().ok_or(Reason::CredentialUnavailable)?;

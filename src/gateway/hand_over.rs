@@ -17,7 +17,8 @@ use jiff::Timestamp;
 use super::Way;
 use super::admit::Inbound;
 use super::headers::SIGNATURE;
-use super::payload::Source;
+use super::judge::judge;
+use super::payload::{Cover, Source};
 use super::rebuild::rebuild;
 use super::received::Received;
 use crate::audit::Record;
@@ -44,11 +45,21 @@ pub(super) async fn offer(
         return Ok(None);
     }
     let probe = bodiless(head);
-    let source = Source::new(&probe, Input::Memory(None), way.limits, &way.gateway.store, Rc::default())?;
-    let (mut draft, _, operation) = rebuild(way.route, inbound, &probe, source, way.limits).await?;
-    if !is_plain_transfer(&operation, draft.query.as_deref()) {
+    let source = Source::new(
+        &probe,
+        Input::Memory(None),
+        way.limits,
+        &way.gateway.store,
+        Rc::default(),
+        Cover::default(),
+    )?;
+    let (mut draft, _, operation) =
+        rebuild(way.route, inbound, &probe, source, way.limits, &mut |_| Ok(())).await?;
+    if !is_plain_transfer(operation.call(), draft.query.as_deref()) {
         return Ok(None);
     }
+    // The redirect is leave to do this call: it is judged as if it went through here.
+    judge(way.route, way.client, &operation, record)?;
     draft.headers = signed_headers(&draft.headers);
     if draft.method == Method::GET && size(way, &draft, record).await.is_none_or(|size| size < rule.from) {
         return Ok(None);
@@ -57,7 +68,6 @@ pub(super) async fn offer(
         // The caller will send it to the upstream too, where every `x-amz-*` header must be signed.
         draft.headers.insert(CONTENT_SHA256, digest.clone());
     }
-    record.operation = operation;
     redirect(way, draft, head.version, record).map(Some)
 }
 

@@ -6,10 +6,15 @@
 mod admit;
 mod call;
 mod dry_run;
+mod filter;
+mod forwarded;
 mod hand_over;
 mod headers;
+mod identify;
 mod jobs;
+mod judge;
 mod payload;
+mod quota;
 mod rebuild;
 mod received;
 mod refuse;
@@ -24,27 +29,29 @@ use std::time::{Duration, Instant};
 use arc_swap::ArcSwap;
 use bytes::Bytes;
 use futures_util::FutureExt;
-use http::{Request, Response};
+use http::{Method, Request, Response};
 use hyper::body::Incoming;
 use jiff::Timestamp;
 use tokio::sync::watch;
 
+pub(crate) use admit::of_another_site;
 pub use dry_run::{DryRun, Planned};
 pub use respond::AnswerBody;
 
 use crate::audit::{Log, Record, millis};
 use crate::body::Meter;
 use crate::body::spool::Store;
-use crate::body::stream::Input;
 use crate::caller::Peer;
 use crate::config::Limits;
 use crate::metrics::Metrics;
+use crate::operation::{Access, Operation};
 use crate::outbound::{Content, Draft, SignedRequest};
 use crate::reason::Reason;
 use crate::sign::{Scratch, Signer};
-use crate::snapshot::{Route, Snapshot};
+use crate::snapshot::{Grant, Route, Snapshot};
 use crate::upstream::{Answer, Pools};
 use call::Call;
+use identify::{Asking, Caller, use_up};
 use received::Received;
 use refuse::Protocol;
 
@@ -116,6 +123,8 @@ struct Way<'c> {
     gateway: &'c Gateway,
     route: &'c Route,
     signer: &'c dyn Signer,
+    /// What the client may do, where one was told.
+    client: Option<&'c Grant>,
     limits: &'c Limits,
     meter: &'c Meter,
 }
@@ -165,43 +174,58 @@ impl Gateway {
     ) -> Result<Outcome, Reason> {
         let world = self.world.load_full();
         let (head, incoming) = request.into_parts();
+        let peer = connection.caller(&head.headers, &world.listeners[connection.listener]);
+        if peer.proxy.is_some() {
+            progress.call.entry.record.source = peer.to_string();
+        }
         let inbound = admit::admit(&head, connection, &world).inspect_err(|_| progress.close = true)?;
 
         let route = world.table.find(&inbound.host, inbound.path).ok_or(Reason::RouteNotFound)?;
         let route = &world.routes[route];
         progress.call.routed(route);
-        progress.protocol = Protocol::of(route, inbound.query);
+        progress.protocol = Protocol::of(route, &head, None);
+
+        let asking = Asking { world: &world, route, inbound: &inbound, head: &head, peer: &peer };
+        let Caller { signature, source } = self.identify(asking, incoming, progress).await?;
 
         let signer = route.signer.as_deref().ok_or(Reason::CredentialUnavailable)?;
-        let way = Way { gateway: self, route, signer, limits: &world.limits, meter: &progress.meter };
+        let client = progress.call.client().and_then(|name| world.grants.get(name)).map(|grant| &**grant);
+        progress.call.holds(quota::begin(&route.grant.quota, client.map(|grant| &grant.quota))?);
+        let way = Way { gateway: self, route, signer, client, limits: &world.limits, meter: &progress.meter };
         let record = &mut progress.call.entry.record;
         if let Some(rule) = route.hand_over
             && let Some(redirect) = Box::pin(hand_over::offer(rule, &way, &inbound, &head, record)).await?
         {
+            if head.method != Method::GET {
+                use_up(signature.as_ref(), &world, route)?;
+            }
             return Ok(Outcome::HandOver(redirect));
         }
 
-        let input = Input::Caller(incoming);
-        let meter = progress.meter.clone();
-        let source = payload::Source::new(&head, input, &world.limits, &self.store, meter)?;
-        let (mut draft, content, operation) =
-            rebuild::rebuild(route, &inbound, &head, source, &world.limits).await?;
-        record.operation = operation;
+        let mut judged = |operation: &Operation| judge::judge(route, client, operation, record);
+        let rebuilt = rebuild::rebuild(route, &inbound, &head, source, &world.limits, &mut judged).await;
+        let (mut draft, content, operation) = rebuilt?;
+        judged(&operation)?;
+        if operation.access != Access::Read {
+            use_up(signature.as_ref(), &world, route)?;
+        }
+        filter::prepare(route, &operation, &mut draft.headers);
         let tls = world.listeners[connection.listener].tls.is_some();
-        let follow = jobs::Follow::plan(route, &head, tls, &record.operation, &mut draft, &content)?;
+        let follow = jobs::Follow::plan(route, &head, tls, &operation.ask.name, &mut draft, &content)?;
 
         let answer = way.send(draft, content, record).await?;
-        Ok(Outcome::Pass(match follow {
+        let answer = match follow {
             None => Received::from(answer),
             Some(follow) => Box::pin(follow.through(answer, &way, record)).await?,
-        }))
+        };
+        filter::through(answer, route, &operation, world.limits.body_timeout).await.map(Outcome::Pass)
     }
 }
 
 impl Way<'_> {
     /// Signs a draft, sends it, and gives the upstream's answer once its head is there.
     async fn send(&self, draft: Draft, content: Content, record: &mut Record) -> Result<Answer, Reason> {
-        let Self { gateway, route, signer, limits, meter } = *self;
+        let Self { gateway, route, signer, limits, meter, .. } = *self;
         let signing = Instant::now();
         let now = Timestamp::now();
         let signed =
@@ -248,9 +272,10 @@ fn redirected(redirect: Response<Bytes>, progress: Progress) -> Response<AnswerB
 /// An answer of our own, in the caller's protocol.
 fn refuse(reason: &Reason, progress: Progress) -> Response<AnswerBody> {
     let Progress { mut call, protocol, close, .. } = progress;
-    call.entry.record.status = reason.status().as_u16();
     call.refused(reason);
-    respond::own(refuse::answer(reason, protocol), call, close)
+    let answer = refuse::answer(reason, protocol, call.route().map(|route| &**route));
+    call.entry.record.status = answer.status().as_u16();
+    respond::own(answer, call, close)
 }
 
 /// Bounds the wait for an answer's head: the time runs from the last byte of the request that moved, so that a long

@@ -1,4 +1,6 @@
 //! The caller's body before it is known what becomes of it: streamed, gathered, re-framed, or absent.
+//!
+//! Where the caller's signature covers the body, what it covers is checked like everything else that is stated of it.
 
 use std::rc::Rc;
 
@@ -12,19 +14,38 @@ use md5::Md5;
 
 use crate::body::Meter;
 use crate::body::plain::{Checks, Plain};
-use crate::body::spool::{Gathered, IN_MEMORY, Place, Store, Wanted};
+use crate::body::spool::{Gathered, IN_MEMORY, Place, Reservation, Store, Wanted};
 use crate::body::stream::{Input, Stream};
 use crate::checksum::Algorithm;
 use crate::config::{Limits, PayloadRule, UpstreamChunked};
 use crate::outbound::Content;
 use crate::reason::Reason;
 use crate::sign::ChunkMode;
-use crate::sign::chunked::Decoder;
+use crate::sign::chunked::{ChunkVerifier, Decoder, Trailer};
+
+/// The most bytes of a body that is held in memory because it says what is asked for: a list of a thousand keys of a
+/// kilobyte, written with references.
+const HELD: u64 = 4 << 20;
 
 const UNSIGNED: &[u8] = b"UNSIGNED-PAYLOAD";
 const DECODED_LENGTH: &str = "x-amz-decoded-content-length";
 
-/// A body that nobody has read yet.
+/// What a caller's verified signature says of the body, beside what the head says.
+#[derive(Default)]
+pub(super) struct Cover {
+    /// The SHA-256 that was signed.
+    pub(super) digest: Option<[u8; 32]>,
+    /// The judge of the signatures of chunks.
+    pub(super) verifier: Option<ChunkVerifier>,
+}
+
+/// A body that was read to its end to know who sent it.
+enum Known {
+    Form(Bytes),
+    Gathered(Gathered),
+}
+
+/// A body that nobody has read yet, or that is known already.
 pub(super) struct Source<'r> {
     plain: Plain,
     limits: &'r Limits,
@@ -33,6 +54,8 @@ pub(super) struct Source<'r> {
     digest: Option<[u8; 32]>,
     /// Checksum headers that its trailer states, when it came as `aws-chunked`.
     trailers: Option<Vec<Algorithm>>,
+    /// The whole of it; nothing is left of `plain` then.
+    known: Option<Known>,
 }
 
 impl<'r> Source<'r> {
@@ -43,6 +66,7 @@ impl<'r> Source<'r> {
         limits: &'r Limits,
         store: &'r Store,
         meter: Rc<Meter>,
+        cover: Cover,
     ) -> Result<Self, Reason> {
         let headers = &head.headers;
         let length = match headers.get(CONTENT_LENGTH) {
@@ -52,6 +76,9 @@ impl<'r> Source<'r> {
         };
         let stream = Stream::new(input, length, limits.body_timeout, meter);
         let mut checks = stated_checks(headers)?;
+        if let Some(digest) = cover.digest {
+            checks.sha256(digest);
+        }
         let token = only(headers, "x-amz-content-sha256")?.map_or(UNSIGNED, HeaderValue::as_bytes);
         let mode = std::str::from_utf8(token).ok().and_then(ChunkMode::from_token);
         // Some clients name the framing in the encoding alone, others in the digest's place alone.
@@ -60,34 +87,100 @@ impl<'r> Source<'r> {
         let mode = mode.or_else(|| (framed && unsigned).then_some(ChunkMode::UnsignedTrailer));
         match mode {
             Some(mode) => {
-                let (plain, trailers) = unframed(headers, stream, mode, checks)?;
-                Ok(Self { plain, limits, store, digest: None, trailers: Some(trailers) })
+                let (plain, trailers) = unframed(headers, stream, mode, checks, cover.verifier)?;
+                Ok(Self { plain, limits, store, digest: None, trailers: Some(trailers), known: None })
             }
             None if is_aws_chunked(headers) => {
                 Err(bad("content-encoding", "`aws-chunked` without x-amz-decoded-content-length"))
             }
             None => {
                 let unknown = || bad("x-amz-content-sha256", "neither 64 hex digits nor a known word");
-                let digest = if unsigned { None } else { Some(digest(token).ok_or_else(unknown)?) };
+                let stated = if unsigned { None } else { Some(digest(token).ok_or_else(unknown)?) };
+                if stated.is_some_and(|stated| cover.digest.is_some_and(|signed| signed != stated)) {
+                    return Err(Reason::DigestMismatch);
+                }
+                let digest = stated.or(cover.digest);
                 if let Some(digest) = digest {
                     checks.sha256(digest);
                 }
-                Ok(Self { plain: Plain::raw(stream, checks), limits, store, digest, trailers: None })
+                let plain = Plain::raw(stream, checks);
+                Ok(Self { plain, limits, store, digest, trailers: None, known: None })
             }
         }
     }
 
-    /// Whether there is no body at all.
-    pub(super) fn is_empty(&self) -> bool {
-        self.plain.length() == Some(0)
+    /// The same body, read to its end, and its SHA-256.
+    pub(super) async fn read(mut self) -> Result<(Self, [u8; 32]), Reason> {
+        let nothing = self.nothing();
+        let plain = std::mem::replace(&mut self.plain, nothing);
+        let gathered = self.store.gather(plain, self.limits, Wanted::default()).await?;
+        let digest = gathered.digest;
+        self.known = Some(Known::Gathered(gathered));
+        Ok((self, digest))
     }
 
-    /// A form, whole and in memory.
+    /// The same body, a form, read to its end; and its text.
+    pub(super) async fn read_form(mut self) -> Result<(Self, Bytes), Reason> {
+        let nothing = self.nothing();
+        let plain = std::mem::replace(&mut self.plain, nothing);
+        let form = gather_form(plain, self.limits, self.store).await?;
+        self.known = Some(Known::Form(form.clone()));
+        Ok((self, form))
+    }
+
+    fn nothing(&self) -> Plain {
+        let meter = self.plain.meter().clone();
+        Plain::raw(
+            Stream::new(Input::Memory(None), Some(0), self.limits.body_timeout, meter),
+            Checks::default(),
+        )
+    }
+
+    /// Whether there is no body at all.
+    pub(super) fn is_empty(&self) -> bool {
+        match &self.known {
+            None => self.plain.length() == Some(0),
+            Some(Known::Form(form)) => form.is_empty(),
+            Some(Known::Gathered(Gathered { place: Place::Memory(bytes, _), .. })) => bytes.is_empty(),
+            Some(Known::Gathered(Gathered { place: Place::File(spooled), .. })) => spooled.length() == 0,
+        }
+    }
+
+    /// A form or another short body that says what is asked for, whole and in memory.
     pub(super) async fn form(self) -> Result<Bytes, Reason> {
-        let limits = Limits { body: self.limits.form, memory: u64::MAX, ..self.limits.clone() };
-        let wanted = Wanted { known: limits.body, unknown: limits.body, md5: None };
-        match self.store.gather(self.plain, &limits, wanted).await?.place {
-            Place::Memory(bytes, _) => Ok(bytes),
+        match self.known {
+            Some(Known::Form(form)) => Ok(form),
+            Some(Known::Gathered(_)) => Err(Reason::Internal),
+            None => gather_form(self.plain, self.limits, self.store).await,
+        }
+    }
+
+    /// A longer one (4 MiB), whole and in memory, taking its MD5 on the way where that is wanted; `headers` gain the
+    /// checksums that its trailer stated.
+    pub(super) async fn held(
+        self,
+        md5: Option<&mut Md5>,
+        headers: &mut HeaderMap,
+    ) -> Result<(Bytes, Reservation), Reason> {
+        let limits = Limits { body: self.limits.body.min(HELD), memory: u64::MAX, ..self.limits.clone() };
+        let meter = self.plain.meter().clone();
+        let plain = match self.known {
+            None => self.plain,
+            // Only bodies that nobody wants the MD5 of are read to know who sent them.
+            Some(Known::Gathered(Gathered { place, trailers, .. })) if md5.is_none() => {
+                state(&trailers, headers);
+                match place {
+                    Place::Memory(bytes, reservation) => return Ok((bytes, reservation)),
+                    Place::File(spooled) => Plain::spooled(spooled, meter),
+                }
+            }
+            Some(_) => return Err(Reason::Internal),
+        };
+        let wanted = Wanted { known: HELD, unknown: HELD, md5 };
+        let Gathered { place, trailers, .. } = self.store.gather(plain, &limits, wanted).await?;
+        state(&trailers, headers);
+        match place {
+            Place::Memory(bytes, reservation) => Ok((bytes, reservation)),
             Place::File(_) => Err(Reason::Internal),
         }
     }
@@ -95,7 +188,10 @@ impl<'r> Source<'r> {
     /// A body that the signature does not cover, streamed. An empty one is known before it is sent: HTTP would not
     /// ask it for its end, where it is checked.
     pub(super) async fn unsigned(self, headers: &mut HeaderMap) -> Result<Content, Reason> {
-        if self.is_empty() { self.gathered(headers).await } else { Ok(Content::Unsigned(self.plain)) }
+        if self.is_empty() || self.known.is_some() {
+            return self.gathered(headers).await;
+        }
+        Ok(Content::Unsigned(self.plain))
     }
 
     /// The same for an upstream that takes no trailers: a body whose trailer states a checksum is gathered, so that
@@ -112,27 +208,14 @@ impl<'r> Source<'r> {
 
     /// The whole body, hashed, in memory or in a file; `headers` gain the checksums that its trailer stated.
     pub(super) async fn gathered(self, headers: &mut HeaderMap) -> Result<Content, Reason> {
-        self.gathered_as(Wanted::default(), headers).await
-    }
-
-    /// The same, taking its MD5 on the way.
-    pub(super) async fn gathered_with(
-        self,
-        md5: &mut Md5,
-        headers: &mut HeaderMap,
-    ) -> Result<Content, Reason> {
-        self.gathered_as(Wanted { md5: Some(md5), ..Wanted::default() }, headers).await
-    }
-
-    async fn gathered_as(self, wanted: Wanted<'_>, headers: &mut HeaderMap) -> Result<Content, Reason> {
         let meter = self.plain.meter().clone();
-        let Gathered { place, digest, trailers } = self.store.gather(self.plain, self.limits, wanted).await?;
-        for trailer in &trailers {
-            let (name, value) = (HeaderName::try_from(&trailer.name), HeaderValue::try_from(&trailer.value));
-            if let (Ok(name), Ok(value)) = (name, value) {
-                headers.insert(name, value);
-            }
-        }
+        let gathered = match self.known {
+            None => self.store.gather(self.plain, self.limits, Wanted::default()).await?,
+            Some(Known::Gathered(gathered)) => gathered,
+            Some(Known::Form(_)) => return Err(Reason::Internal),
+        };
+        let Gathered { place, digest, trailers } = gathered;
+        state(&trailers, headers);
         Ok(match place {
             Place::Memory(bytes, reservation) => Content::Whole(bytes, Some(reservation)),
             Place::File(spooled) => Content::Digest(Plain::spooled(spooled, meter), digest),
@@ -150,6 +233,7 @@ impl<'r> Source<'r> {
         let trailers =
             self.trailers.clone().filter(|_| chunked == UpstreamChunked::Trailer).unwrap_or_default();
         match (rule, self.plain.length(), self.digest) {
+            // Also a body that was read before: nothing is left to stream.
             (_, Some(0), _) => self.gathered(headers).await,
             (PayloadRule::Unsigned, ..) if trailers.is_empty() => self.unsigned(headers).await,
             (PayloadRule::Unsigned, Some(length), _) => {
@@ -170,13 +254,33 @@ impl<'r> Source<'r> {
     }
 }
 
-/// Takes an `aws-chunked` body out of its framing. The caller's chunk signatures are made with a key that is not
-/// known here: their form is checked, their value is not.
+/// Writes what trailers stated as headers.
+fn state(trailers: &[Trailer], headers: &mut HeaderMap) {
+    for trailer in trailers {
+        let (name, value) = (HeaderName::try_from(&trailer.name), HeaderValue::try_from(&trailer.value));
+        if let (Ok(name), Ok(value)) = (name, value) {
+            headers.insert(name, value);
+        }
+    }
+}
+
+async fn gather_form(plain: Plain, limits: &Limits, store: &Store) -> Result<Bytes, Reason> {
+    let limits = Limits { body: limits.form, memory: u64::MAX, ..limits.clone() };
+    let wanted = Wanted { known: limits.body, unknown: limits.body, md5: None };
+    match store.gather(plain, &limits, wanted).await?.place {
+        Place::Memory(bytes, _) => Ok(bytes),
+        Place::File(_) => Err(Reason::Internal),
+    }
+}
+
+/// Takes an `aws-chunked` body out of its framing. Without a verifier the caller's chunk signatures are made with a key
+/// that does not count here: their form is checked, their value is not.
 fn unframed(
     headers: &HeaderMap,
     stream: Stream,
     mode: ChunkMode,
     mut checks: Checks,
+    verifier: Option<ChunkVerifier>,
 ) -> Result<(Plain, Vec<Algorithm>), Reason> {
     let length = only(headers, DECODED_LENGTH)?.ok_or(Reason::LengthRequired)?;
     let length = number(length).ok_or_else(|| bad(DECODED_LENGTH, "not a plain number"))?;
@@ -191,7 +295,7 @@ fn unframed(
         trailers.push(algorithm);
     }
     let names: Vec<&str> = trailers.iter().map(|algorithm| algorithm.header()).collect();
-    let decoder = Decoder::new(mode, Some(length), &names, None).map_err(Reason::Chunked)?;
+    let decoder = Decoder::new(mode, Some(length), &names, verifier).map_err(Reason::Chunked)?;
     Ok((Plain::chunked(stream, decoder, length, checks), trailers))
 }
 
@@ -250,7 +354,8 @@ pub(super) fn media_type(head: &Parts) -> Option<String> {
     Some(value.split(';').next().unwrap_or_default().trim().to_ascii_lowercase())
 }
 
-fn digest(hex: &[u8]) -> Option<[u8; 32]> {
+/// The bytes of a SHA-256 in hexadecimal.
+pub(super) fn digest(hex: &[u8]) -> Option<[u8; 32]> {
     let mut out = [0; 32];
     if hex.len() != 64 {
         return None;

@@ -19,9 +19,13 @@ use super::call::Call;
 use super::headers::towards_caller;
 use super::received::{Received, Rest};
 use crate::config::HostMatch;
+use crate::redact::{Redactor, Unreadable};
 use crate::snapshot::Route;
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+
+/// How a record says that an answer could not be searched for secrets to its end.
+const UNREADABLE: &str = "answer-unreadable";
 
 /// The body of every answer.
 pub struct AnswerBody {
@@ -35,6 +39,8 @@ enum Source {
     Own(Option<Bytes>),
     /// What was read already, and what still comes.
     Upstream(Bytes, Rest),
+    /// The same through a filter; what was read already has passed it.
+    Filtered(Bytes, Rest, Box<Redactor>),
 }
 
 /// The upstream broke off; the caller's connection is cut so that nothing looks complete.
@@ -60,7 +66,7 @@ pub(super) fn has_one_reading(response: &Response<Incoming>) -> bool {
 
 /// Passes an upstream's answer on as it is.
 pub(super) fn pass(answer: Received, call: Call, timeout: Duration) -> Response<AnswerBody> {
-    let (mut head, begun, rest) = answer.into_parts();
+    let (mut head, begun, rest, redactor) = answer.into_parts();
     towards_caller(&mut head.headers);
     if head.status.is_redirection()
         && let Some(route) = call.route()
@@ -70,9 +76,10 @@ pub(super) fn pass(answer: Received, call: Call, timeout: Duration) -> Response<
     identify(&mut head.headers, &call);
     head.version = http::Version::HTTP_11;
     head.extensions.clear();
-    let source = match rest {
-        None => Source::Own(Some(begun)),
-        Some(rest) => Source::Upstream(begun, rest),
+    let source = match (rest, redactor) {
+        (None, _) => Source::Own(Some(begun)),
+        (Some(rest), None) => Source::Upstream(begun, rest),
+        (Some(rest), Some(redactor)) => Source::Filtered(begun, rest, Box::new(redactor)),
     };
     let mut body = AnswerBody { source, call: Some(call), timeout, stall: None };
     if body.is_end_stream() {
@@ -124,13 +131,66 @@ fn relocate(headers: &mut HeaderMap, route: &Route) {
     };
 }
 
+impl Source {
+    /// What is there without asking the upstream.
+    fn ready(&mut self) -> Option<Bytes> {
+        match self {
+            Self::Own(bytes) => bytes.take().filter(|bytes| !bytes.is_empty()),
+            Self::Upstream(begun, _) | Self::Filtered(begun, ..) => {
+                (!begun.is_empty()).then(|| std::mem::take(begun))
+            }
+        }
+    }
+
+    /// What of the upstream's next bytes may leave now.
+    fn let_through(&mut self, data: Bytes) -> Result<Bytes, Unreadable> {
+        let Self::Filtered(_, _, redactor) = self else { return Ok(data) };
+        let mut out = Vec::with_capacity(data.len());
+        redactor.push(&data, &mut out)?;
+        Ok(out.into())
+    }
+
+    /// The upstream's last byte was read.
+    fn end(&mut self) -> Result<(), Unreadable> {
+        let mut out = Vec::new();
+        if let Self::Filtered(_, _, redactor) = self {
+            redactor.finish(&mut out)?;
+        }
+        if let Self::Upstream(_, rest) | Self::Filtered(_, rest, _) = self {
+            rest.finish();
+        }
+        *self = Self::Own(Some(out.into()));
+        Ok(())
+    }
+}
+
 impl AnswerBody {
     /// The last byte is out.
     fn complete(&mut self) {
-        if let Source::Upstream(_, rest) = &mut self.source {
+        if let Source::Upstream(_, rest) | Source::Filtered(_, rest, _) = &mut self.source {
             rest.finish();
         }
         self.call = None;
+    }
+
+    /// Bytes for the caller.
+    fn sent(&mut self, data: Bytes) -> Poll<Option<Result<Frame<Bytes>, AnswerError>>> {
+        if let Some(call) = &mut self.call {
+            call.entry.record.bytes_out += data.len() as u64;
+        }
+        if self.is_end_stream() {
+            self.complete();
+        }
+        Poll::Ready(Some(Ok(Frame::data(data))))
+    }
+
+    /// The head and some of the body are out, and the rest cannot be looked into.
+    fn unreadable(&mut self, why: Unreadable) -> Poll<Option<Result<Frame<Bytes>, AnswerError>>> {
+        if let Some(Call { entry, .. }) = &self.call {
+            let (route, request_id) = (&*entry.record.route, &*entry.record.request_id);
+            tracing::warn!(route, request_id, %why, "an answer is broken off: it cannot be searched for secrets");
+        }
+        self.broken(UNREADABLE)
     }
 
     fn broken(&mut self, how: &'static str) -> Poll<Option<Result<Frame<Bytes>, AnswerError>>> {
@@ -163,43 +223,41 @@ impl Body for AnswerBody {
     ) -> Poll<Option<Result<Frame<Bytes>, AnswerError>>> {
         let this = &mut *self;
         loop {
-            let frame = match &mut this.source {
-                Source::Own(bytes) => {
-                    bytes.take().filter(|bytes| !bytes.is_empty()).map(|bytes| Ok(Frame::data(bytes)))
+            if let Some(data) = this.source.ready() {
+                return this.sent(data);
+            }
+            let (Source::Upstream(_, rest) | Source::Filtered(_, rest, _)) = &mut this.source else {
+                this.complete();
+                return Poll::Ready(None);
+            };
+            let frame = match Pin::new(&mut rest.incoming).poll_frame(context) {
+                Poll::Ready(frame) => {
+                    this.stall = None;
+                    frame
                 }
-                Source::Upstream(begun, _) if !begun.is_empty() => {
-                    Some(Ok(Frame::data(std::mem::take(begun))))
+                Poll::Pending => {
+                    let deadline = Instant::now() + this.timeout;
+                    let stall =
+                        this.stall.get_or_insert_with(|| Box::pin(tokio::time::sleep_until(deadline)));
+                    ready!(stall.as_mut().poll(context));
+                    return this.broken("upstream-stalled");
                 }
-                Source::Upstream(_, rest) => match Pin::new(&mut rest.incoming).poll_frame(context) {
-                    Poll::Ready(frame) => {
-                        this.stall = None;
-                        frame
-                    }
-                    Poll::Pending => {
-                        let deadline = Instant::now() + this.timeout;
-                        let stall =
-                            this.stall.get_or_insert_with(|| Box::pin(tokio::time::sleep_until(deadline)));
-                        ready!(stall.as_mut().poll(context));
-                        return this.broken("upstream-stalled");
-                    }
-                },
             };
             match frame {
                 Some(Ok(frame)) => {
                     // Trailers are dropped: nothing signed them and few callers read them.
                     let Ok(data) = frame.into_data() else { continue };
-                    if let Some(call) = &mut this.call {
-                        call.entry.record.bytes_out += data.len() as u64;
+                    match this.source.let_through(data) {
+                        Ok(data) if data.is_empty() && !this.is_end_stream() => {}
+                        Ok(data) => return this.sent(data),
+                        Err(unreadable) => return this.unreadable(unreadable),
                     }
-                    if this.is_end_stream() {
-                        this.complete();
-                    }
-                    return Poll::Ready(Some(Ok(Frame::data(data))));
                 }
                 Some(Err(_)) => return this.broken("upstream-broke-off"),
                 None => {
-                    this.complete();
-                    return Poll::Ready(None);
+                    if let Err(unreadable) = this.source.end() {
+                        return this.unreadable(unreadable);
+                    }
                 }
             }
         }
@@ -209,6 +267,8 @@ impl Body for AnswerBody {
         match &self.source {
             Source::Own(bytes) => bytes.as_ref().is_none_or(Bytes::is_empty),
             Source::Upstream(begun, rest) => begun.is_empty() && rest.incoming.is_end_stream(),
+            // The filter may still keep something.
+            Source::Filtered(..) => false,
         }
     }
 
@@ -224,6 +284,7 @@ impl Body for AnswerBody {
                 hint.set_lower(rest.lower() + begun);
                 hint
             }
+            Source::Filtered(..) => SizeHint::new(),
         }
     }
 }

@@ -1,18 +1,19 @@
-//! Any other AWS service: segments of the path are re-encoded one by one, the body is hashed.
+//! Any other AWS service: segments of the path are re-encoded one by one, the body is hashed. A form names the action,
+//! so it is read whole.
 
-use super::Request;
-use crate::gateway::payload::{Source, media_type};
-use crate::operation;
+use super::{Request, form_fields, is_form};
+use crate::gateway::payload::Source;
+use crate::operation::{self, Operation, aws::Call};
 use crate::outbound::{Content, Draft};
 use crate::reason::Reason;
 use crate::sign::Scheme;
 use crate::sign::sigv4::is_query_credential;
-use crate::target::{EmptyValue, Parameter, Segments, parameters, query, replace_prefix, segment_path};
+use crate::target::{EmptyValue, Segments, parameters, query, replace_prefix, segment_path};
 
 pub(super) async fn rebuild(
     request: &Request<'_>,
     source: Source<'_>,
-) -> Result<(Draft, Content, String), Reason> {
+) -> Result<(Draft, Content, Operation), Reason> {
     let (segments, service) = match &request.route.scheme {
         Scheme::SigV4(options) if options.normalize => (Segments::Normalize, options.service.as_str()),
         Scheme::SigV4(options) => (Segments::Keep, options.service.as_str()),
@@ -26,23 +27,20 @@ pub(super) async fn rebuild(
     let mut fields = parameters(request.inbound.query.unwrap_or_default(), request.limits.parameters)?;
     fields.retain(|field| !is_query_credential(&field.shown_name()));
     let mut draft = request.draft(path, query(&fields, EmptyValue::AsSent));
-    let content = source.gathered(&mut draft.headers).await?;
-    let form = form(request, &content);
-    let method = request.head.method.as_str();
-    let actions = fields.iter().chain(&form);
-    let operation = operation::aws(service, method, &draft.path, actions, &request.head.headers);
-    Ok((draft, content, operation))
-}
-
-/// The fields of a query-protocol form, which name the action. A body that is no form names none.
-fn form(request: &Request<'_>, content: &Content) -> Vec<Parameter> {
-    match content {
-        Content::Whole(body, _)
-            if media_type(request.head).as_deref() == Some("application/x-www-form-urlencoded") =>
-        {
-            let text = std::str::from_utf8(body).unwrap_or_default();
-            parameters(text, request.limits.parameters).unwrap_or_default()
-        }
+    let is_form = is_form(request.head);
+    let content = if is_form {
+        let (form, reservation) = source.held(None, &mut draft.headers).await?;
+        Content::Whole(form, Some(reservation))
+    } else {
+        source.gathered(&mut draft.headers).await?
+    };
+    let form = match &content {
+        Content::Whole(body, _) if is_form => form_fields(body, request.limits.parameters)?,
         _ => Vec::new(),
-    }
+    };
+    let other_body = !is_form && !matches!(&content, Content::Whole(body, _) if body.is_empty());
+    let (method, headers) = (request.head.method.as_str(), &draft.headers);
+    let call = Call { service, method, path: &draft.path, query: &fields, form: &form, other_body, headers };
+    let operation = operation::aws::aws(&call)?;
+    Ok((draft, content, operation))
 }

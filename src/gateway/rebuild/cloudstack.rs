@@ -10,7 +10,7 @@ use http::Method;
 use super::Request;
 use crate::config::MethodRule;
 use crate::gateway::payload::{Source, media_type};
-use crate::operation;
+use crate::operation::{self, Operation};
 use crate::outbound::{Content, Draft};
 use crate::reason::Reason;
 use crate::sign::cloudstack::{is_read_command, is_reserved};
@@ -20,7 +20,7 @@ pub(super) async fn rebuild(
     request: &Request<'_>,
     source: Source<'_>,
     rule: MethodRule,
-) -> Result<(Draft, Content, String), Reason> {
+) -> Result<(Draft, Content, Operation), Reason> {
     let method = request.head.method.clone();
     if !matches!(method, Method::GET | Method::POST) {
         return Err(Reason::MethodNotAllowed("GET and POST"));

@@ -12,11 +12,13 @@ use http::request::Parts;
 
 use super::admit::Inbound;
 use super::headers::towards_upstream;
-use super::payload::Source;
+use super::payload::{Source, media_type};
 use crate::config::{Limits, Shape};
+use crate::operation::Operation;
 use crate::outbound::{Content, Draft};
 use crate::reason::Reason;
 use crate::snapshot::Route;
+use crate::target::{Parameter, parameters};
 
 /// What every protocol's rebuilding reads.
 struct Request<'r> {
@@ -26,23 +28,38 @@ struct Request<'r> {
     limits: &'r Limits,
 }
 
-/// Rebuilds a request for its route; gives the draft, its body, and the operation's name.
+/// Judges an operation before a body is read that says nothing of it. What is rebuilt is judged in any case.
+pub(super) type Early<'j> = &'j mut dyn FnMut(&Operation) -> Result<(), Reason>;
+
+/// Rebuilds a request for its route; gives the draft, its body, and the operation that both of them are.
 pub(super) async fn rebuild(
     route: &Route,
     inbound: &Inbound<'_>,
     head: &Parts,
     source: Source<'_>,
     limits: &Limits,
-) -> Result<(Draft, Content, String), Reason> {
+    early: Early<'_>,
+) -> Result<(Draft, Content, Operation), Reason> {
     let request = Request { route, inbound, head, limits };
     match route.shape {
         Shape::Cloudstack { method } => cloudstack::rebuild(&request, source, method).await,
         Shape::Zstack => zstack::rebuild(&request, source).await,
         Shape::S3 { addressing, payload, chunked } => {
-            s3::rebuild(&request, source, addressing, payload, chunked).await
+            s3::rebuild(&request, source, early, addressing, payload, chunked).await
         }
         Shape::Aws => aws::rebuild(&request, source).await,
     }
+}
+
+/// Whether the body is a form, which may name the call.
+fn is_form(head: &Parts) -> bool {
+    media_type(head).as_deref() == Some("application/x-www-form-urlencoded")
+}
+
+/// The fields of a form body. One that cannot be read is refused: it could name a call.
+fn form_fields(body: &[u8], limit: usize) -> Result<Vec<Parameter>, Reason> {
+    let text = std::str::from_utf8(body).map_err(|_| Reason::UnsupportedBody("the form is not UTF-8"))?;
+    parameters(text.trim_end_matches(['\r', '\n']), limit)
 }
 
 impl Request<'_> {

@@ -5,14 +5,17 @@
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, Method};
 use md5::{Digest, Md5};
 
-use super::Request;
+use super::{Early, Request, form_fields, is_form};
+use crate::body::spool::Reservation;
 use crate::checksum::Algorithm;
 use crate::config::{Addressing, HostMatch, PayloadRule, UpstreamChunked};
 use crate::gateway::payload::{Source, media_type};
-use crate::operation;
+use crate::operation::Operation;
+use crate::operation::s3::{Call, Servers, objects_to_delete, s3, write_sources};
 use crate::outbound::{Content, Draft};
 use crate::reason::Reason;
 use crate::route::below;
@@ -23,10 +26,11 @@ use crate::target::{EmptyValue, Parameter, object_path, parameters, query};
 pub(super) async fn rebuild(
     request: &Request<'_>,
     mut source: Source<'_>,
+    early: Early<'_>,
     addressing: Addressing,
     payload: PayloadRule,
     chunked: UpstreamChunked,
-) -> Result<(Draft, Content, String), Reason> {
+) -> Result<(Draft, Content, Operation), Reason> {
     let method = &request.head.method;
     if *method == Method::POST && media_type(request.head).as_deref() == Some("multipart/form-data") {
         return Err(Reason::UnsupportedBody("browser-form uploads carry a policy of their own"));
@@ -47,12 +51,12 @@ pub(super) async fn rebuild(
     let empty = if dialect.is_some() { EmptyValue::Bare } else { EmptyValue::AsSent };
 
     let (bucket, key) = bucket_and_key(request)?;
-    let operation = operation::s3(method.as_str(), &bucket, &key, &fields, &request.head.headers);
     let mut draft = request.draft(String::new(), query(&fields, empty));
+    write_sources(&mut draft.headers)?;
     if addressing == Addressing::Virtual && is_host_label(&bucket) {
         draft.path = format!("/{key}");
         draft.host = format!("{bucket}.{}", draft.host);
-        draft.host_bucket = Some(bucket);
+        draft.host_bucket = Some(bucket.clone());
     } else if bucket.is_empty() {
         draft.path = if key.is_empty() { "/".to_owned() } else { format!("//{key}") };
     } else if key.is_empty() && !request.inbound.path.ends_with('/') {
@@ -64,13 +68,37 @@ pub(super) async fn rebuild(
         // The management API is signed with an empty type by every client of it.
         draft.headers.remove(http::header::CONTENT_TYPE);
     }
+    let mut call = Call {
+        method: method.as_str(),
+        bucket: &bucket,
+        key: &key,
+        path: &draft.path,
+        query: &fields,
+        form: &[],
+        headers: &draft.headers,
+        servers: servers(dialect, &draft.host),
+    };
+    if *method == Method::POST && bucket.is_empty() && key.is_empty() && is_form(request.head) {
+        // IAM and STS, which some servers speak at the root, name their calls in a form.
+        let body = source.form().await?;
+        let form = form_fields(&body, request.limits.parameters)?;
+        call.form = &form;
+        let operation = s3(&call)?;
+        return Ok((draft, Content::Whole(body, None), operation));
+    }
+    let mut operation = s3(&call)?;
+    if !source.is_empty() && operation.call() != "s3:DeleteObjects" {
+        early(&operation)?;
+    }
     let headers = &mut draft.headers;
-    if operation == "s3:CompleteMultipartUpload" {
+    if operation.call() == "s3:CompleteMultipartUpload" {
         // Here they are checksums of the object that the parts make, not of their list.
         source.forget_checksums();
     }
-    let content = if operation == "s3:DeleteObjects" {
-        stating_md5(source, headers).await?
+    let content = if operation.call() == "s3:DeleteObjects" {
+        let (list, reservation) = stating_md5(source, headers).await?;
+        objects_to_delete(&mut operation, &list)?;
+        Content::Whole(list, Some(reservation))
     } else if dialect.is_some() {
         source.unsigned_without_trailers(headers).await?
     } else {
@@ -84,15 +112,29 @@ pub(super) async fn rebuild(
     Ok((draft, content, operation))
 }
 
+/// Whose administration could be at the other end. SigV2 is told by its dialect; Amazon by its name; any other SigV4
+/// endpoint may be either.
+fn servers(dialect: Option<Dialect>, host: &str) -> Servers {
+    let name = host.rsplit_once(':').map_or(host, |(name, _)| name);
+    let amazon = [".amazonaws.com", ".amazonaws.com.cn"].iter().any(|domain| name.ends_with(domain));
+    let (minio, rgw) = match dialect {
+        Some(Dialect::Minio) => (true, false),
+        Some(Dialect::Ceph) => (false, true),
+        Some(Dialect::Arsenal | Dialect::Ostor) => (false, false),
+        Some(Dialect::Aws) | None => (!amazon, !amazon),
+    };
+    Servers { minio, rgw }
+}
+
 /// `DeleteObjects` needs the digest of its list; a caller who left it out gets it added.
-async fn stating_md5(source: Source<'_>, headers: &mut HeaderMap) -> Result<Content, Reason> {
+async fn stating_md5(source: Source<'_>, headers: &mut HeaderMap) -> Result<(Bytes, Reservation), Reason> {
     let mut md5 = Md5::new();
-    let content = source.gathered_with(&mut md5, headers).await?;
+    let list = source.held(Some(&mut md5), headers).await?;
     if !headers.contains_key("content-md5") && !states_checksum(headers) {
         let digest = STANDARD.encode(md5.finalize());
         headers.insert("content-md5", HeaderValue::try_from(digest).map_err(|_| Reason::Internal)?);
     }
-    Ok(content)
+    Ok(list)
 }
 
 fn states_checksum(headers: &HeaderMap) -> bool {

@@ -1,10 +1,13 @@
-//! ZStack: method and path are signed, query and body are not; the body streams.
+//! ZStack: method and path are signed, query and body are not; the body streams, unless it names the action.
 
+use bytes::Bytes;
+use http::header::CONTENT_TYPE;
+use http::request::Parts;
 use http::{HeaderMap, Method};
 
 use super::Request;
 use crate::gateway::payload::Source;
-use crate::operation;
+use crate::operation::{self, Operation, zstack::Call};
 use crate::outbound::{Content, Draft};
 use crate::reason::Reason;
 use crate::sign::Scheme;
@@ -13,7 +16,7 @@ use crate::target::{EmptyValue, Parameter, parameters, query, strict_path};
 pub(super) async fn rebuild(
     request: &Request<'_>,
     source: Source<'_>,
-) -> Result<(Draft, Content, String), Reason> {
+) -> Result<(Draft, Content, Operation), Reason> {
     let method = &request.head.method;
     if !matches!(*method, Method::GET | Method::POST | Method::PUT | Method::DELETE) {
         return Err(Reason::MethodNotAllowed("GET, POST, PUT and DELETE"));
@@ -28,11 +31,37 @@ pub(super) async fn rebuild(
         Scheme::Zstack(options) => options.context_path.as_str(),
         _ => "",
     };
-    let operation = operation::zstack(method.as_str(), &path, context_path);
+    let (content, body) = if *method == Method::PUT {
+        utf8(request.head)?;
+        let body = source.form().await?;
+        (Content::Whole(body.clone(), None), body)
+    } else {
+        // Checksums of S3's trailers are none of ZStack's headers.
+        (source.unsigned(&mut HeaderMap::new()).await?, Bytes::new())
+    };
+    let below = path.strip_prefix(context_path).unwrap_or(&path);
+    let call = Call { method: method.as_str(), path: below, query: &fields, body: &body };
+    let operation = operation::zstack::zstack(&call)?;
     let draft = request.draft(path, query(&fields, EmptyValue::AsSent));
-    // Checksums of S3's trailers are none of ZStack's headers.
-    let content = source.unsigned(&mut HeaderMap::new()).await?;
     Ok((draft, content, operation))
+}
+
+/// The server decodes the body by the `charset` of its type: in another one it could name another action.
+fn utf8(head: &Parts) -> Result<(), Reason> {
+    let mut types = head.headers.get_all(CONTENT_TYPE).iter();
+    let value = types.next().map(|value| value.to_str().unwrap_or("charset=?").to_ascii_lowercase());
+    let charsets =
+        value.iter().flat_map(|value| value.match_indices("charset").map(|(at, _)| &value[at + 7..]));
+    let mut other = charsets.filter(|rest| {
+        let name = rest.trim_start_matches([' ', '=', '"']);
+        !["utf-8", "utf8", "us-ascii"].iter().any(|known| {
+            name.strip_prefix(known).is_some_and(|end| end.is_empty() || end.starts_with([';', '"', ' ']))
+        })
+    });
+    if types.next().is_some() || other.next().is_some() {
+        return Err(Reason::BadHeader("content-type".into(), "the body of a PUT is JSON in UTF-8"));
+    }
+    Ok(())
 }
 
 fn unique(fields: &[Parameter]) -> Result<(), Reason> {
