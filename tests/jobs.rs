@@ -286,7 +286,8 @@ fn long_answers_pass_whole() {
             talk.write(b"0\r\n\r\n");
         }
     });
-    let gateway = gateway(&upstream, &cloudstack("wait = \"60s\"\nwait-by-default = true"));
+    let open = "wait = \"60s\"\nwait-by-default = true\nsecrets = \"allow\"";
+    let gateway = gateway(&upstream, &cloudstack(open));
     let list = |what: &str| gateway.call(&ask("GET", &format!("/client/api?command=listAll&what={what}")));
     for what in ["sized", "chunked"] {
         let response = list(what);
@@ -302,7 +303,8 @@ fn long_answers_pass_whole() {
 #[test]
 fn compressed_answers_pass_as_they_are() {
     let upstream = Upstream::answering(|_| answer(200, &[("Content-Encoding", "gzip")], STARTED));
-    let gateway = gateway(&upstream, &cloudstack("wait = \"60s\"\nwait-by-default = true"));
+    let open = "wait = \"60s\"\nwait-by-default = true\nsecrets = \"allow\"";
+    let gateway = gateway(&upstream, &cloudstack(open));
     let response = gateway.call(&ask("GET", DEPLOY));
     assert_eq!(response.passed(200).body, STARTED);
     assert_eq!(upstream.requests().len(), 1, "what is coded is not read");
@@ -369,7 +371,7 @@ fn job_addresses_are_the_gateways_own() {
     let running = answer(202, &[], b"");
     let failed = answer(503, &[("Content-Type", "application/json")], br#"{"error":{"code":"SYS.1000"}}"#);
     let upstream = zstack_server(&job_url("172.20.0.10:8080"), vec![running, failed]);
-    let gateway = gateway(&upstream, &zstack(""));
+    let gateway = gateway(&upstream, &zstack("secrets = \"allow\""));
     let response = gateway.call(&ask("POST", CREATE).header("Accept-Encoding", "gzip").body("{}"));
     response.passed(202);
     let own = job_url(&gateway.address.to_string());
@@ -502,7 +504,7 @@ fn a_wait_for_zstack_that_runs_out_gives_the_public_address() {
 #[test]
 fn job_headers_stay_behind_unless_the_route_names_them() {
     let upstream = Upstream::ok();
-    let gateway = gateway(&upstream, &zstack(""));
+    let gateway = gateway(&upstream, &zstack("secrets = \"allow\""));
     let call = ask("POST", CREATE).header("X-Job-UUID", JOB).header("X-Web-Hook", "http://hook.example/");
     gateway.call(&call.body("{}")).passed(200);
     // Which the naive server refuses when they arrive.

@@ -29,6 +29,10 @@ fn requests_of_web_pages_are_not_signed() {
     // A second header of the name does not hide the first.
     calls.push(read().header("Sec-Fetch-Site", "none").header("Sec-Fetch-Site", "cross-site"));
     calls.push(read().header("Sec-Fetch-Dest", "empty").header("Sec-Fetch-Dest", "image"));
+    // What an image tag sends to a name without TLS, where browsers leave `Sec-Fetch` out; a page may empty a header.
+    for language in ["en-US,en;q=0.5", ""] {
+        calls.push(read().header("User-Agent", "Mozilla/5.0 (X11)").header("Accept-Language", language));
+    }
     for call in &calls {
         let answer = gateway.call(call);
         answer.refused(403, "browser-request");
@@ -43,6 +47,8 @@ fn requests_of_web_pages_are_not_signed() {
         .header("Sec-Fetch-Mode", "cors");
     gateway.call(&own).passed(200);
     gateway.call(&read().header("Sec-Fetch-Site", "same-origin")).passed(200);
+    gateway.call(&read().header("User-Agent", "Mozilla/5.0 (X11) PowerShell/7.4")).passed(200);
+    gateway.call(&read().header("User-Agent", "node").header("Accept-Language", "*")).passed(200);
 }
 
 #[test]

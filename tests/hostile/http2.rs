@@ -135,6 +135,8 @@ fn hostile_heads_are_refused_for_http2_callers_too() {
             ("GET", "http://s3.internal/b/k", ("sec-fetch-site", "cross-site"), (403, "browser-request")),
             ("OPTIONS", "http://s3.internal/b/k", ("x-a", "b"), (403, "browser-request")),
             ("TRACE", "http://s3.internal/b/k", ("x-a", "b"), (405, "method-not-allowed")),
+            ("CONNECT", "localhost:443", ("x-a", "b"), (400, "upgrade-refused")),
+            ("CONNECT", "169.254.169.254:80", ("x-a", "b"), (400, "upgrade-refused")),
             ("PUT", "http://s3.internal/b/k", ("x-amz-content-sha256", "zz"), (400, "bad-header")),
         ] {
             let request = Request::builder().method(method).uri(uri).header(header.0, header.1);

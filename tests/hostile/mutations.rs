@@ -39,7 +39,7 @@ const WHOLE: &[&str] = &[
      Content-Length: 29\r\n\r\ncommand=listNetworks&zoneid=1",
     "GET /zstack/v1/vm-instances?limit=2 HTTP/1.1\r\nHost: localhost\r\nDate: x\r\n\r\n",
     "PUT /zstack/v1/vm-instances/%E4%B8%AD/actions HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n\
-     Content-Length: 19\r\n\r\n{\"stopVmInstance\":1}",
+     Content-Length: 20\r\n\r\n{\"stopVmInstance\":1}",
     "GET /bucket/a%20b/c+d//e?acl&prefix=x HTTP/1.1\r\nHost: ceph.internal\r\nX-Amz-Meta-A: b\r\n\r\n",
     "PUT /bucket/key HTTP/1.1\r\nHost: ceph.internal\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\n",
     "PUT /bucket/key~*'() HTTP/1.1\r\nHost: s3.internal\r\nX-Amz-Acl: private\r\nContent-Length: 5\r\n\r\nhello",
@@ -172,14 +172,23 @@ fn verdict(request: &Request) -> Result<(), String> {
     }
 }
 
+/// The key by which the body of a `PUT` names what is to be done.
+fn action(request: &Request) -> Option<String> {
+    let body: serde_json::Value = serde_json::from_slice(&request.body).ok()?;
+    let named = |key: &&String| {
+        !["params", "session", "sessionUuid", "systemTags", "userTags"].contains(&key.as_str())
+    };
+    body.as_object().filter(|_| request.method == "PUT")?.keys().find(named).cloned()
+}
+
 /// The operation as the upstream understands it; the answer carries it back.
 fn operation(request: &Request) -> String {
     match request.headers.one("host") {
         Some("cloud.up") => naive::cloudstack(request, &Keys::default())
             .map_or_else(|why| why, |parameters| parameters.get("command").cloned().unwrap_or_default()),
-        Some("zstack.up") => {
+        Some("zstack.up") => action(request).unwrap_or_else(|| {
             format!("{} {}", request.method, request.path().strip_prefix("/zstack").unwrap_or(""))
-        }
+        }),
         _ => String::new(),
     }
 }

@@ -28,8 +28,19 @@ fn the_admin_listener_is_guarded() {
     for host in ["localhost", "127.0.0.1:1", "[::1]:8481"] {
         assert_eq!(admin_call(&gateway, &ask("GET", "/livez").header("Host", host)).status, 200, "{host:?}");
     }
-    let origin = ask("GET", "/metrics").header("Origin", "http://evil.example");
-    assert_eq!(admin_call(&gateway, &origin).status, 403);
+    for (name, value) in [
+        ("Origin", "http://evil.example"),
+        ("Origin", "null"),
+        ("Sec-Fetch-Site", "cross-site"),
+        ("Sec-Fetch-Site", "same-site"),
+        ("Sec-Purpose", "prefetch"),
+    ] {
+        let page = ask("GET", "/metrics").header(name, value);
+        assert_eq!(admin_call(&gateway, &page).status, 403, "{name}: {value}");
+    }
+    // What a user types into a browser.
+    let typed = ask("GET", "/metrics").header("Sec-Fetch-Site", "none").header("Sec-Fetch-Dest", "document");
+    assert_eq!(admin_call(&gateway, &typed).status, 200);
     for method in ["POST", "PUT", "DELETE", "OPTIONS", "PATCH"] {
         let told = admin_call(&gateway, &ask(method, "/livez"));
         assert_eq!((told.status, told.headers.one("allow")), (405, Some("GET, HEAD")), "{method}");

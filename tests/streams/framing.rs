@@ -175,7 +175,7 @@ fn expect_is_answered_here_when_the_body_is_wanted() {
     for (method, target, name) in [
         ("PUT", "/b/k", "ceph.internal"),
         ("PUT", "/b/k", "s3.internal"),
-        ("PUT", "/zstack/v1/x", "localhost"),
+        ("POST", "/zstack/v1/x", "localhost"),
         ("POST", "/client/api?command=deployVirtualMachine", "localhost"),
     ] {
         let mut caller = gateway.connect();

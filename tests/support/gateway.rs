@@ -142,6 +142,9 @@ impl Setup {
                 }
             }
         }
+        // What is called a canary and is given by the environment is hunted like the credentials.
+        let given = self.environment.iter().map(|(_, value)| value.clone());
+        canaries.extend(given.filter(|value| value.contains("canary")));
         let file = folder.0.join("countersign.toml");
         fs::write(&file, self.configuration(&folder.0, admin)).unwrap();
         let mut command = Command::new(env!("CARGO_BIN_EXE_countersign"));
@@ -305,6 +308,8 @@ impl Gateway {
             "TERM" => Signal::TERM,
             "INT" => Signal::INT,
             "USR1" => Signal::USR1,
+            "STOP" => Signal::STOP,
+            "CONT" => Signal::CONT,
             other => panic!("signal {other}"),
         };
         kill_process(pid, signal).unwrap();

@@ -24,9 +24,12 @@ use std::time::{Duration, Instant};
 /// The longest that anything on loopback may take before a test calls it a hang.
 pub const PATIENCE: Duration = Duration::from_secs(15);
 
-/// The text of one route: what it matches and how it signs, as TOML.
+/// The text of one route: what it matches and how it signs, as TOML. All calls and answers pass, so that tests can
+/// have upstreams say what they like.
 pub fn route(name: &str, matches: &str, upstream: &str, sign: &str) -> String {
-    format!("[routes.{name}]\nmatch = {{ {matches} }}\nupstream = {upstream}\nsign.{sign}\n")
+    format!(
+        "[routes.{name}]\nmatch = {{ {matches} }}\nupstream = {upstream}\nsecrets = \"allow\"\nsign.{sign}\n"
+    )
 }
 
 /// One route of each scheme, all with the credential `key`, to one upstream: CloudStack under `/client/api`, ZStack

@@ -86,11 +86,16 @@ fn private_key(pem: &str) -> PrivateKeyDer<'static> {
     PrivateKeyDer::from_pem_slice(pem.as_bytes()).unwrap()
 }
 
-/// A caller's side of TLS: whom it trusts, what it shows, what it offers to speak.
-pub fn caller(trust: &Authority, shows: Option<&Leaf>, alpn: &[&str]) -> Arc<ClientConfig> {
+/// The trust in one authority.
+pub fn roots(trust: &Authority) -> RootCertStore {
     let mut roots = RootCertStore::empty();
     roots.add(certificates(&trust.pem()).remove(0)).unwrap();
-    let builder = ClientConfig::builder().with_root_certificates(roots);
+    roots
+}
+
+/// A caller's side of TLS: whom it trusts, what it shows, what it offers to speak.
+pub fn caller(trust: &Authority, shows: Option<&Leaf>, alpn: &[&str]) -> Arc<ClientConfig> {
+    let builder = ClientConfig::builder().with_root_certificates(roots(trust));
     let mut config = match shows {
         Some(leaf) => {
             builder.with_client_auth_cert(certificates(&leaf.certificate), private_key(&leaf.key)).unwrap()
@@ -134,7 +139,11 @@ impl Fetched {
 impl Session {
     /// Connects over TLS; ALPN decides what is spoken.
     pub async fn tls(address: SocketAddr, config: &Arc<ClientConfig>, name: &str) -> Result<Self, String> {
-        let stream = connect(address).await?;
+        Self::tls_over(connect(address).await?, config, name).await
+    }
+
+    /// Speaks TLS over a connection.
+    pub async fn tls_over(stream: TcpStream, config: &Arc<ClientConfig>, name: &str) -> Result<Self, String> {
         let name = ServerName::try_from(name.to_owned()).unwrap();
         let handshake = TlsConnector::from(config.clone()).connect(name, stream);
         let stream = timed(handshake).await.map_err(|error| error.to_string())?;

@@ -23,13 +23,10 @@ const V4: [&str; 5] = [
     "unsigned-none.internal",
 ];
 
+/// A list of long keys: a thousand of them make more than a megabyte.
 fn list(length: usize) -> Vec<u8> {
-    let mut list = b"<Delete>".to_vec();
-    while list.len() < length {
-        list.extend_from_slice(b"<Object><Key>a&amp;b</Key></Object>");
-    }
-    list.extend_from_slice(b"</Delete>");
-    list
+    let object = format!("<Object><Key>a&amp;{}</Key></Object>", "b".repeat(1100));
+    format!("<Delete>{}</Delete>", object.repeat(length / object.len() + 1)).into_bytes()
 }
 
 #[test]
@@ -116,8 +113,7 @@ fn copies_are_signed_with_all_that_they_say() {
             }
             let answer = gateway.call(&call);
             answer.passed(200);
-            let operation = if target.contains('?') { "s3:UploadPartCopy" } else { "s3:CopyObject" };
-            assert_eq!(gateway.record_of(&answer)["operation"], operation);
+            assert_eq!(gateway.record_of(&answer)["operation"], "s3:PutObject");
             let request = upstream.take().remove(0);
             for (name, value) in headers {
                 assert_eq!(request.headers.one(name), Some(value), "{host}");
@@ -147,14 +143,14 @@ fn multipart_calls_pass() {
                 Upload::new(Form::Plain, b"")
                     .with("x-amz-checksum-algorithm", "CRC32")
                     .with("x-amz-checksum-type", "COMPOSITE"),
-                "s3:CreateMultipartUpload",
+                "s3:PutObject",
             ),
             ("GET", "/b/k?uploadId=u", Upload::new(Form::Plain, b""), "s3:ListMultipartUploadParts"),
             ("DELETE", "/b/k?uploadId=u", Upload::new(Form::Plain, b""), "s3:AbortMultipartUpload"),
             ("GET", "/b?uploads", Upload::new(Form::Plain, b""), "s3:ListBucketMultipartUploads"),
         ];
         for form in [Form::Plain, Form::UnsignedTrailer("crc32"), Form::Signed] {
-            steps.push(("PUT", "/b/k?partNumber=1&uploadId=u", Upload::new(form, &part), "s3:UploadPart"));
+            steps.push(("PUT", "/b/k?partNumber=1&uploadId=u", Upload::new(form, &part), "s3:PutObject"));
         }
         // What it states is a checksum of the object and not of this list.
         let object = Upload::new(Form::Plain, list)
@@ -162,7 +158,7 @@ fn multipart_calls_pass() {
             .with("x-amz-checksum-sha256", "Vf0vxEUvFBYZhkHwQYLbnCzDqBFzWLHKUzlqFQnl6u0=-2")
             .with("x-amz-checksum-type", "FULL_OBJECT")
             .with("x-amz-mp-object-size", "1048583");
-        steps.push(("POST", "/b/k?uploadId=u", object, "s3:CompleteMultipartUpload"));
+        steps.push(("POST", "/b/k?uploadId=u", object, "s3:PutObject"));
         for (method, target, upload, operation) in steps {
             let http = Http::Length;
             let mut bytes = upload.bytes(method, target, host, http);
@@ -176,7 +172,7 @@ fn multipart_calls_pass() {
             assert_eq!(gateway.record_of(&answer)["operation"], operation);
             let request = upstream.take().remove(0);
             assert_eq!(request.target, target);
-            if operation == "s3:CompleteMultipartUpload" {
+            if (method, target) == ("POST", "/b/k?uploadId=u") {
                 for (name, value) in upload.headers.iter().filter(|(name, _)| name.starts_with("x-amz-")) {
                     assert_eq!(request.headers.one(name), Some(value.as_str()), "{host}");
                 }

@@ -53,7 +53,7 @@ fn version_2_takes_every_form() {
 }
 
 /// Sends part of a body, waits until that has arrived, and sends the rest: nothing collected it.
-fn streams(target: &str, host: &str, judge: impl Fn(&Request)) {
+fn streams(method: &str, target: &str, host: &str, judge: impl Fn(&Request)) {
     const LENGTH: usize = 400_000;
     let upstream = Upstream::scripted(|talk| {
         while talk.head().is_some() {
@@ -65,14 +65,14 @@ fn streams(target: &str, host: &str, judge: impl Fn(&Request)) {
     let gateway = gateway(&upstream);
     let body = data(LENGTH);
     let upload = Upload::new(Form::Plain, &body).with("content-type", "application/json");
-    let bytes = upload.bytes("PUT", target, host, Http::Length);
+    let bytes = upload.bytes(method, target, host, Http::Length);
     let mut caller = gateway.connect();
     caller.send(&bytes[..bytes.len() - 100_000]);
     eventually("the first part arrives while the second is not sent", || {
         upstream.connections() == 1 && upstream.bytes(0).len() > 200_000
     });
     caller.send(&bytes[bytes.len() - 100_000..]);
-    caller.response("PUT").passed(200);
+    caller.response(method).passed(200);
     let mut wire = Wire::new(Cursor::new(upstream.bytes(0)));
     let head = wire.head().unwrap().unwrap();
     let framing = head.framing().unwrap();
@@ -93,14 +93,14 @@ fn streams(target: &str, host: &str, judge: impl Fn(&Request)) {
 
 #[test]
 fn zstack_streams() {
-    streams("/zstack/v1/images", "localhost", |request| {
+    streams("POST", "/zstack/v1/images", "localhost", |request| {
         naive::zstack(request, &Keys::default(), "/zstack", 8 * 3600).unwrap();
     });
 }
 
 #[test]
 fn version_2_streams() {
-    streams("/b/k", "ceph.internal", |request| {
+    streams("PUT", "/b/k", "ceph.internal", |request| {
         let host = request.headers.one("host").unwrap();
         naive::s3v2(request, &Keys::default(), S3V2::Ceph(host)).unwrap();
     });

@@ -6,7 +6,7 @@ use crate::support::naive::{self, Keys};
 use crate::support::{Ask, Gateway, Request, Upstream, ask};
 use crate::with_route;
 
-const ROUTE: &str = "[routes.cloud]\nmatch = { path = \"/client/api\" }\nupstream = \"URL\"\n\
+const ROUTE: &str = "[routes.cloud]\nmatch = { path = \"/client/api\" }\nupstream = \"URL\"\nsecrets = \"allow\"\n\
     sign.cloudstack = { credential = \"key\" }\n";
 
 fn map(pairs: &[(&str, &str)]) -> BTreeMap<String, String> {
@@ -179,7 +179,7 @@ fn the_path_can_be_rewritten_and_expires_shortened() {
     let upstream = Upstream::ok();
     let gateway = with_route(
         &upstream,
-        "[routes.cloud]\nmatch = { path = \"/lab\" }\nupstream = { url = \"URL\", rewrite-path = \"/client/api\" }\n\
+        "[routes.cloud]\nmatch = { path = \"/lab\" }\nupstream = { url = \"URL\", rewrite-path = \"/client/api\" }\nsecrets = \"allow\"\n\
          sign.cloudstack = { credential = \"key\", expires = \"30s\" }\n",
     );
     let (request, _) = sent(&gateway, &upstream, &ask("GET", "/lab?command=listUsers"));

@@ -3,7 +3,7 @@
 use crate::support::naive::{self, Keys};
 use crate::support::{Gateway, Setup, Upstream, ask, every_scheme};
 
-const ROUTE: &str = "[routes.cloud]\nmatch = { path = \"/client/api\" }\nupstream = { url = \"URL\"HOST }\n\
+const ROUTE: &str = "[routes.cloud]\nmatch = { path = \"/client/api\" }\nupstream = { url = \"URL\"HOST }\nsecrets = \"allow\"\n\
     sign.cloudstack = { credential = \"key\" }\n";
 const CALL: &str = "/client/api?command=listUsers";
 
@@ -86,9 +86,9 @@ fn the_more_specific_route_answers() {
     let (first, second) = (Upstream::ok(), Upstream::ok());
     let sign = "sign.s3-v4 = { credential = \"key\", region = \"us-east-1\" }";
     let gateway = Gateway::with(&format!(
-        "[routes.one]\nmatch = {{ path = \"/a\" }}\nupstream = \"{0}\"\n{sign}\n\
-         [routes.two]\nmatch = {{ path = \"/a/b\" }}\nupstream = \"{1}\"\n{sign}\n\
-         [routes.three]\nmatch = {{ host = \"*.b.internal\", path = \"/a\" }}\nupstream = \"{1}\"\n{sign}\n",
+        "[routes.one]\nmatch = {{ path = \"/a\" }}\nupstream = \"{0}\"\n{sign}\nsecrets = \"allow\"\n\
+         [routes.two]\nmatch = {{ path = \"/a/b\" }}\nupstream = \"{1}\"\n{sign}\nsecrets = \"allow\"\n\
+         [routes.three]\nmatch = {{ host = \"*.b.internal\", path = \"/a\" }}\nupstream = \"{1}\"\n{sign}\nsecrets = \"allow\"\n",
         first.url(),
         second.url(),
     ));
@@ -110,7 +110,7 @@ fn a_route_without_its_credential_forwards_nothing() {
     let upstream = Upstream::ok();
     let gone = "access-key = { env = \"COUNTERSIGN_TEST_ABSENT\" }\nsecret-key = { file = \"/nonexistent\" }";
     let text = format!(
-        "[credentials.gone]\n{gone}\n{}[routes.dead]\nmatch = {{ path = \"/dead\" }}\nupstream = \"{}\"\n\
+        "[credentials.gone]\n{gone}\n{}[routes.dead]\nmatch = {{ path = \"/dead\" }}\nupstream = \"{}\"\nsecrets = \"allow\"\n\
          sign.cloudstack = {{ credential = \"gone\" }}\n",
         every_scheme(&upstream),
         upstream.url(),

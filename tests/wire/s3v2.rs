@@ -63,12 +63,9 @@ fn ceph_by_path() {
                 "/b/k?response-content-type=text/plain%3B%20charset=utf-8&response-expires=0",
                 "/b/k?response-content-type=text%2Fplain%3B%20charset%3Dutf-8&response-expires=0",
             ),
-            (
-                "GET",
-                "ceph.internal",
-                "/b?publicAccessBlock&policyStatus&encryption",
-                "/b?publicAccessBlock&policyStatus&encryption",
-            ),
+            ("GET", "ceph.internal", "/b?publicAccessBlock", "/b?publicAccessBlock"),
+            ("GET", "ceph.internal", "/b?policyStatus&prefix=a", "/b?policyStatus&prefix=a"),
+            ("GET", "ceph.internal", "/b?encryption=", "/b?encryption"),
             ("HEAD", "ceph.internal", "/b/k", "/b/k"),
         ],
     );
@@ -145,7 +142,7 @@ fn ostor(upstream: &Upstream) -> Gateway {
     with_route(
         upstream,
         "[routes.ostor]\nmatch = { path = \"/ostor\" }\nupstream = { url = \"URL\", rewrite-path = \"/\" }\n\
-         sign.s3-v2 = { credential = \"key\", dialect = \"ostor\" }\n",
+         secrets = \"allow\"\nsign.s3-v2 = { credential = \"key\", dialect = \"ostor\" }\n",
     )
 }
 

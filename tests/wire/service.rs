@@ -4,7 +4,7 @@ use crate::support::naive::{self, Flavour, Keys, Payload, SigV4};
 use crate::support::{Gateway, Upstream, ask};
 use crate::with_route;
 
-const ROUTE: &str = "[routes.queue]\nmatch = { path = \"/sqs\" }\nupstream = { url = \"URL\", rewrite-path = \"/\" }\n\
+const ROUTE: &str = "[routes.queue]\nmatch = { path = \"/sqs\" }\nupstream = { url = \"URL\", rewrite-path = \"/\" }\nsecrets = \"allow\"\n\
     sign.aws-v4 = { credential = \"key\", region = \"eu-central-1\", service = \"sqs\" }\n";
 
 #[track_caller]

@@ -7,7 +7,7 @@ use crate::support::{Upstream, ask};
 use crate::with_route;
 
 const HOUR: i64 = 3600;
-const ROUTE: &str = "[routes.zstack]\nmatch = { path = \"/zstack\" }\nupstream = \"URL\"\n\
+const ROUTE: &str = "[routes.zstack]\nmatch = { path = \"/zstack\" }\nupstream = \"URL\"\nsecrets = \"allow\"\n\
     sign.zstack = { credential = \"key\", time-zone = \"Asia/Shanghai\" }\n";
 
 #[test]
@@ -76,9 +76,9 @@ fn the_context_path_is_the_upstreams() {
     let upstream = Upstream::ok();
     let gateway = with_route(
         &upstream,
-        "[routes.a]\nmatch = { path = \"/cloud\" }\nupstream = { url = \"URL\", rewrite-path = \"/zstack\" }\n\
+        "[routes.a]\nmatch = { path = \"/cloud\" }\nupstream = { url = \"URL\", rewrite-path = \"/zstack\" }\nsecrets = \"allow\"\n\
          sign.zstack = { credential = \"key\" }\n\
-         [routes.b]\nmatch = { path = \"/plain\" }\nupstream = { url = \"URL\", rewrite-path = \"/\" }\n\
+         [routes.b]\nmatch = { path = \"/plain\" }\nupstream = { url = \"URL\", rewrite-path = \"/\" }\nsecrets = \"allow\"\n\
          sign.zstack = { credential = \"key\", context-path = \"/\" }\n",
     );
     gateway.call(&ask("GET", "/cloud/v1/zones")).passed(200);

@@ -60,13 +60,13 @@ impl Keys {
     }
 }
 
-pub(super) fn hmac_sha1(key: &[u8], text: &[u8]) -> String {
+pub fn hmac_sha1(key: &[u8], text: &[u8]) -> String {
     let mut mac = Hmac::<Sha1>::new_from_slice(key).unwrap();
     mac.update(text);
     STANDARD.encode(mac.finalize().into_bytes())
 }
 
-pub(super) fn hmac_sha256(key: &[u8], text: &[u8]) -> Vec<u8> {
+pub fn hmac_sha256(key: &[u8], text: &[u8]) -> Vec<u8> {
     let mut mac = Hmac::<Sha256>::new_from_slice(key).unwrap();
     mac.update(text);
     mac.finalize().into_bytes().to_vec()
