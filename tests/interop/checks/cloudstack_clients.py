@@ -126,9 +126,14 @@ def check(make, odd_parameter):
     row(name, "straight, right keys", f"a value {ODD!r}", f"error: {DENIED}", straight.odd(ODD))
 
 
-def main():
+def build_go():
+    """Builds the program around the Go library; whether that went well."""
     built = subprocess.run(["go", "build", "-o", str(GoCloudstack.program), "."], cwd=REPOSITORY / "tests/interop/callers/go-cloudstack", env=os.environ | {"GOFLAGS": "-mod=mod"}, capture_output=True, text=True, timeout=600)
-    if row("go-cloudstack", "", "go build", "exit 0", f"exit {built.returncode}: {built.stderr}" if built.returncode else "exit 0"):
+    return row("go-cloudstack", "", "go build", "exit 0", f"exit {built.returncode}: {built.stderr}" if built.returncode else "exit 0")
+
+
+def main():
+    if build_go():
         check(GoCloudstack, "keyword")
     check(Cs, "keyword")
     check(lambda url, keys: Cs(url, keys, "post"), "keyword")

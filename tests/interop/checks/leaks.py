@@ -1,6 +1,7 @@
 """No secret and no signature in anything that a gateway said: its logs, its metrics, the answers callers got.
 
-The canaries are the secrets that this run generated; the signatures are those that the mocks received.
+The canaries are the secrets that this run generated, of credentials, local keys and tokens, and the signatures of URLs that
+callers presigned with local keys; the signatures are those that the mocks received.
 """
 
 import base64

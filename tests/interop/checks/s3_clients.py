@@ -31,6 +31,7 @@ BODY = b"0123456789 the quick brown fox"
 BIG = 20 * 1024 * 1024
 NO_KEYS = {k: v for k, v in os.environ.items() if not k.startswith(("AWS_", "RCLONE_")) and not k.endswith(("_KEY", "_SECRET"))}
 DENIED = "403 SignatureDoesNotMatch"
+UNKNOWN_KEY = "403 InvalidAccessKeyId"
 # A refused HEAD has no body to name the code in.
 NO_CODE = "403 without a code"
 
@@ -47,15 +48,23 @@ def digest(data):
     return hashlib.sha256(data).hexdigest()[:16]
 
 
+def denial(text):
+    """Which refusal of a key a tool speaks of."""
+    return next((code for code in (DENIED, UNKNOWN_KEY) if code.split()[1] in text), None)
+
+
 class Aws:
-    """The aws command line (awscli from PyPI) with --no-sign-request."""
+    """The aws command line (awscli from PyPI): with `keys`, or with --no-sign-request."""
 
-    name = "aws"
-
-    def __init__(self, url, *, authority=None, **environment):
+    def __init__(self, url, *, keys=None, authority=None, **environment):
+        self.name = "aws, local key" if keys else "aws"
         # Today's default adds a CRC to every upload: a header over plain http, an aws-chunked trailer over TLS. It is
         # left on: the gateway must carry it.
-        self._command = [str(Path(sys.executable).parent / "aws"), "--no-sign-request", "--endpoint-url", url, "--region", "us-east-1"]
+        self._command = [str(Path(sys.executable).parent / "aws"), "--endpoint-url", url, "--region", "us-east-1"]
+        if keys:
+            environment |= {"AWS_ACCESS_KEY_ID": keys[0], "AWS_SECRET_ACCESS_KEY": keys[1]}
+        else:
+            self._command.append("--no-sign-request")
         if authority:
             self._command += ["--ca-bundle", str(authority)]
         self._environment = NO_KEYS | {"AWS_CONFIG_FILE": str(WORK / "aws-config"), "AWS_EC2_METADATA_DISABLED": "true", "AWS_MAX_ATTEMPTS": "1"} | environment
@@ -67,7 +76,7 @@ class Aws:
             log.write(done.stdout + done.stderr)
         if done.returncode != 0:
             text = done.stderr.decode("utf-8", "replace").strip()
-            raise RuntimeError(DENIED if "(SignatureDoesNotMatch)" in text else text.splitlines()[-1] if text else f"exit {done.returncode}")
+            raise RuntimeError(denial(text) or (text.splitlines()[-1] if text else f"exit {done.returncode}"))
         return done.stdout
 
     def create(self, bucket):
@@ -104,13 +113,13 @@ class Aws:
 
 
 class Boto3:
-    """boto3 with UNSIGNED."""
+    """boto3: with `keys` and a signature version, `s3v4` or `s3`, or with UNSIGNED."""
 
-    name = "boto3"
-
-    def __init__(self, url, *, authority=None, **settings):
-        style = Config(signature_version=UNSIGNED, s3={"addressing_style": "path"}, retries={"total_max_attempts": 1}, **settings)
-        self._caller = boto3.client("s3", endpoint_url=url, region_name="us-east-1", config=style, verify=str(authority) if authority else None)
+    def __init__(self, url, *, keys=None, signature="s3v4", addressing="path", authority=None, **settings):
+        self.name = f"boto3, local key, {signature}{', bucket in the host' if addressing == 'virtual' else ''}" if keys else "boto3"
+        style = Config(signature_version=signature if keys else UNSIGNED, s3={"addressing_style": addressing}, retries={"total_max_attempts": 1}, **settings)
+        named = dict(zip(("aws_access_key_id", "aws_secret_access_key"), keys or ()))
+        self._caller = boto3.client("s3", endpoint_url=url, region_name="us-east-1", config=style, verify=str(authority) if authority else None, **named)
 
     def _call(self, operation, **arguments):
         try:
@@ -149,6 +158,10 @@ class Boto3:
 
     def remove(self, bucket):
         self._call("delete_bucket", Bucket=bucket)
+
+    def presign(self, operation, bucket, key, seconds, **more):
+        """A URL with which anyone can do `operation` for so long."""
+        return self._caller.generate_presigned_url(operation, Params={"Bucket": bucket, "Key": key, **more}, ExpiresIn=seconds)
 
 
 class Curl:
@@ -215,14 +228,17 @@ class Curl:
 
 
 class Rclone:
-    """rclone from Debian; without keys it sends unsigned requests. It cannot name a key with `//`."""
+    """rclone from Debian, with `keys` and its SigV4 or SigV2; without keys it sends unsigned requests. It cannot name a
+    key with `//`."""
 
-    name = "rclone"
     denials = {"multipart 20 MiB": NO_CODE}
 
-    def __init__(self, url):
+    def __init__(self, url, *, keys=None, v2=False):
+        self.name = f"rclone, local key{', SigV2' if v2 else ''}" if keys else "rclone"
         # It fails with "unsupported transport" while AWS_CA_BUNDLE is set; NO_KEYS holds no AWS_ variable.
         options = {"TYPE": "s3", "PROVIDER": "Other", "ENDPOINT": url, "REGION": "us-east-1", "FORCE_PATH_STYLE": "true", "LIST_VERSION": "2", "UPLOAD_CUTOFF": "5Mi", "CHUNK_SIZE": "5Mi", "ENV_AUTH": "false"}
+        if keys:
+            options |= {"ACCESS_KEY_ID": keys[0], "SECRET_ACCESS_KEY": keys[1], "V2_AUTH": str(v2).lower()}
         self._environment = NO_KEYS | {f"RCLONE_CONFIG_GW_{k}": v for k, v in options.items()} | {"RCLONE_CONFIG": "/dev/null", "RCLONE_RETRIES": "1", "RCLONE_LOW_LEVEL_RETRIES": "1"}
 
     def _run(self, *words, body=None):
@@ -232,7 +248,7 @@ class Rclone:
         if done.returncode != 0:
             text = done.stderr.decode("utf-8", "replace").strip()
             if "status code: 403" in text:
-                raise RuntimeError(DENIED if "SignatureDoesNotMatch" in text else NO_CODE)
+                raise RuntimeError(denial(text) or NO_CODE)
             raise RuntimeError(text.splitlines()[-1] if text else f"exit {done.returncode}")
         return done.stdout
 
@@ -310,8 +326,8 @@ def round_trip(caller, route, bucket, keys, *, big=True):
     step("delete bucket", None, caller.remove, bucket)
 
 
-def all_denied(caller, route, bucket):
-    """The same calls behind a wrong secret."""
+def all_denied(caller, route, bucket, code=DENIED):
+    """The same calls behind a wrong secret, or with one."""
     calls = {
         "create bucket": (caller.create, bucket),
         "put plain.txt": (caller.put, bucket, "plain.txt", BODY),
@@ -323,7 +339,7 @@ def all_denied(caller, route, bucket):
     }
     denials = getattr(caller, "denials", {})
     for call, (action, *arguments) in calls.items():
-        row(caller.name, route, call, f"error: {denials.get(call, DENIED)}", show(attempt(action, *arguments)))
+        row(caller.name, route, call, f"error: {denials.get(call, code)}", show(attempt(action, *arguments)))
 
 
 def names_for(server, keys):

@@ -19,7 +19,7 @@ import urllib3
 from minio.deleteobjects import DeleteObject
 from minio.error import MinioException, S3Error
 
-from s3_clients import BODY, DENIED, KEYS, NO_CODE, NO_KEYS, all_denied, attempt, big_file, names_for, round_trip, show
+from s3_clients import BODY, KEYS, NO_CODE, NO_KEYS, all_denied, attempt, big_file, denial, names_for, round_trip, show
 from table import row
 from world import WORK, endpoint
 
@@ -27,16 +27,21 @@ THROWAWAY = ("THROWAWAYKEY", "throw-away-secret")
 NODE = Path(os.environ["INTEROP_NODE"])
 
 
+def told(keys):
+    """How a caller's keys stand in its name: throw-away ones are what this check is about."""
+    return "" if keys == THROWAWAY else ", local key"
+
+
 class S3cmd:
     """s3cmd from Debian; it has no anonymous mode and reads no ranges."""
 
     denials = {"get plain.txt": NO_CODE}  # it does not read the body of a refused download
 
-    def __init__(self, url, *options):
-        self.name = " ".join(["s3cmd", *options])
+    def __init__(self, url, *options, keys=THROWAWAY):
+        self.name = " ".join(["s3cmd", *options]) + told(keys)
         host = url.removeprefix("http://")
-        config = WORK / "s3cfg"
-        config.write_text(f"[default]\naccess_key = {THROWAWAY[0]}\nsecret_key = {THROWAWAY[1]}\nhost_base = {host}\nhost_bucket = {host}\nuse_https = False\nmax_retries = 1\n")
+        config = WORK / f"s3cfg-{keys[1][-8:]}-{host.replace(':', '-')}"
+        config.write_text(f"[default]\naccess_key = {keys[0]}\nsecret_key = {keys[1]}\nhost_base = {host}\nhost_bucket = {host}\nuse_https = False\nmax_retries = 1\n")
         self._command = ["s3cmd", "--config", str(config), "--no-progress", *options]
 
     def _run(self, *words):
@@ -46,7 +51,7 @@ class S3cmd:
         if done.returncode != 0:
             text = done.stderr.decode("utf-8", "replace").strip()
             if " 403 (" in text:
-                raise RuntimeError(DENIED if "(SignatureDoesNotMatch)" in text else NO_CODE)
+                raise RuntimeError(denial(text) or NO_CODE)
             raise RuntimeError(text.splitlines()[-1] if text else f"exit {done.returncode}")
         return done.stdout
 
@@ -80,12 +85,12 @@ class S3cmd:
 
 
 class Minio:
-    """minio-py, without keys or with throw-away ones; over TLS it trusts `authority` only."""
+    """minio-py, with keys or without; over TLS it trusts `authority` only."""
 
-    def __init__(self, url, *, keys=True, authority=None):
-        access, secret = THROWAWAY if keys else (None, None)
+    def __init__(self, url, *, keys=THROWAWAY, authority=None):
+        access, secret = keys or (None, None)
         scheme, _, host = url.partition("://")
-        self.name = f"minio-py, {'own keys' if keys else 'no keys'}"
+        self.name = f"minio-py{told(keys) or ', own keys'}" if keys else "minio-py, no keys"
         pool = urllib3.PoolManager(retries=False, timeout=60, **({"cert_reqs": "CERT_REQUIRED", "ca_certs": str(authority)} if authority else {}))
         self._caller = minio.Minio(endpoint=host, access_key=access, secret_key=secret, secure=scheme == "https", region="us-east-1", http_client=pool)
 
@@ -148,9 +153,9 @@ class Minio:
 class AwsSdkJs:
     """The AWS SDK for JavaScript, version 3, in one Node process; see callers/aws-sdk-js."""
 
-    def __init__(self, url, *, keys=True, authority=None):
-        self.name = f"aws-sdk-js, {'own keys' if keys else 'no keys'}"
-        environment = NO_KEYS | {"ENDPOINT": url, "KEYS": "throwaway" if keys else "none", "AWS_CONFIG_FILE": "/dev/null", "AWS_SHARED_CREDENTIALS_FILE": "/dev/null"}
+    def __init__(self, url, *, keys=THROWAWAY, authority=None):
+        self.name = f"aws-sdk-js{told(keys) or ', own keys'}" if keys else "aws-sdk-js, no keys"
+        environment = NO_KEYS | {"ENDPOINT": url, "KEYS": " ".join(keys or ()), "AWS_CONFIG_FILE": "/dev/null", "AWS_SHARED_CREDENTIALS_FILE": "/dev/null"}
         if authority:
             environment["NODE_EXTRA_CA_CERTS"] = str(authority)
         self._node = subprocess.Popen(["node", NODE / "caller.mjs"], env=environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
@@ -223,7 +228,7 @@ def main(server, version):
         bucket = f"s3cmd{number}-{version}"
         round_trip(S3cmd(url, *options), route, bucket, keys, big=big)
         all_denied(S3cmd(wrong, *options), f"{route}, wrong secret", f"{bucket}-wrong")
-    for number, own in enumerate((False, True)):
+    for number, own in enumerate((None, THROWAWAY)):
         bucket = f"miniopy{number}-{version}"
         some = names[:3] if own else names
         round_trip(Minio(url, keys=own), route, bucket, some, big=not own)

@@ -30,9 +30,9 @@ def main(version):
     row("curl, HTTP/2", route, "the protocol that was spoken", "2 404, exit 0", plain_curl(url, *trust, "--http2"))
     row("curl, HTTP/1.1", route, "the protocol that was spoken", "1.1 404, exit 0", plain_curl(url, *trust, "--http1.1"))
     row("curl", route, "the certificate is verified", "0 000, exit 60", plain_curl(url))
-    with AwsSdkJs(url, keys=False, authority=CERTIFICATE) as sdk:
+    with AwsSdkJs(url, keys=None, authority=CERTIFICATE) as sdk:
         callers = [
-            Minio(url, keys=False, authority=CERTIFICATE),
+            Minio(url, keys=None, authority=CERTIFICATE),
             sdk,
             Boto3(url, authority=CERTIFICATE, request_checksum_calculation="when_required"),
             Aws(url, authority=CERTIFICATE, AWS_REQUEST_CHECKSUM_CALCULATION="when_required"),

@@ -32,6 +32,11 @@ def tls_port(name):
     return int((WORK / "gateway" / name / "tls").read_text())
 
 
+def unix_socket(name):
+    """The unix socket of a gateway."""
+    return WORK / "gateway" / name / "gateway.sock"
+
+
 def mock_port(name):
     """Where a mock itself listens."""
     return int((WORK / "mock" / name / "port").read_text())

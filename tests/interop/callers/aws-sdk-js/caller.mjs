@@ -1,7 +1,7 @@
 // One S3 call per line: reads {"call", ...} as JSON from standard input, answers {"value"} or {"error"}.
 //
 // The SDK keeps its defaults (a CRC32 on every upload, regions, retries off). It cannot be told to send nothing at all,
-// so KEYS is either `none` (a signer that adds nothing) or `throwaway` (it signs with keys that no server knows).
+// so without KEYS ("access-key secret-key") its signer is one that adds nothing.
 import { createInterface } from "node:readline";
 import { createReadStream, readFileSync, statSync } from "node:fs";
 import {
@@ -9,13 +9,14 @@ import {
 } from "@aws-sdk/client-s3";
 import { Upload } from "@aws-sdk/lib-storage";
 
-const keyless = process.env.KEYS === "none" ? { signer: { sign: async (request) => request } } : {};
+const [accessKeyId, secretAccessKey] = (process.env.KEYS || "none none").split(" ");
+const keyless = process.env.KEYS ? {} : { signer: { sign: async (request) => request } };
 const s3 = new S3Client({
   endpoint: process.env.ENDPOINT,
   region: "us-east-1",
   forcePathStyle: true,
   maxAttempts: 1,
-  credentials: { accessKeyId: "THROWAWAY", secretAccessKey: "throw-away" },
+  credentials: { accessKeyId, secretAccessKey },
   ...keyless,
 });
 
