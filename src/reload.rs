@@ -108,6 +108,10 @@ impl World {
             let fixed = "`server.listen`, `server.admin` and `server.workers` cannot change in a reload; restart for them";
             return Err(LoadError::Use(fixed.into()));
         }
+        if self.config.audit != config.audit {
+            // One writer goes on with one chain: what it was begun with stays until it ends.
+            return Err(LoadError::Use("`audit` cannot change in a reload; restart for it".into()));
+        }
         let mut found = Found::of(&config.credentials);
         let secrets = ClientSecrets::resolve(&config.clients);
         found.note_clients(&secrets);

@@ -388,7 +388,8 @@ fn check_resolves_and_summarises() {
     let expected = format!(
         "{}: valid, but a credential cannot be resolved\nlisteners\n  127.0.0.1:8480\n  unix:/run/x.sock\n  \
          127.0.0.1:8481 (admin)\nroutes\n  one: *.internal/client/api -> http://cloud.example:8080, cloudstack, \
-         credential lab\ncredentials\n  lab: resolved (exec, file)\n  unused: NOT RESOLVED (env)\n",
+         credential lab\ncredentials\n  lab: resolved (exec, file)\n  unused: NOT RESOLVED (env)\nrecord\n  \
+         standard output, on-full refuse\n",
         file.display()
     );
     assert_eq!(report.out, expected);

@@ -1,5 +1,7 @@
-//! `countersign check`: reads the configuration and resolves every credential with the very code of `serve`, and
-//! says all that is wrong. Opens no socket, sends nothing, prints no secret.
+//! `countersign check`: reads the configuration and resolves every credential and key with the very code of `serve`,
+//! and says all that is wrong. Opens no socket, sends nothing, prints no secret.
+
+mod record;
 
 use std::fmt::{self, Write as _};
 use std::io::{self, IsTerminal, Write as _};
@@ -12,6 +14,8 @@ use crate::config::{self, Config, Credential, CredentialSource, HostMatch, Probl
 use crate::credentials::{self, ClientSecrets, CredentialError, Resolved};
 use crate::identify::Clients;
 use crate::sign::Scheme;
+
+use record::Record;
 
 /// The exit code for a configuration that cannot be used.
 const BAD_CONFIG: u8 = 2;
@@ -68,7 +72,8 @@ pub fn examine(file: &Path, format: Format, style: Style) -> Report {
             let resolved: Vec<_> = config.credentials.iter().map(|c| (c, credentials::resolve(c))).collect();
             let secrets = ClientSecrets::resolve(&config.clients);
             let clients = ClientFindings::of(&config, &secrets);
-            let checked = Checked { file, config: &config, resolved: &resolved, clients };
+            let record = Record::of(&config.audit);
+            let checked = Checked { file, config: &config, resolved: &resolved, clients, record };
             match format {
                 Format::Text => checked.text(),
                 Format::Json => checked.json(),
@@ -89,6 +94,7 @@ struct Checked<'a> {
     config: &'a Config,
     resolved: &'a [(&'a Credential, Result<Resolved, CredentialError>)],
     clients: ClientFindings,
+    record: Record<'a>,
 }
 
 impl Checked<'_> {
@@ -99,11 +105,14 @@ impl Checked<'_> {
     fn warnings(&self) -> Vec<String> {
         let mut all = warnings(self.config);
         all.extend(self.clients.warnings.iter().cloned());
+        all.extend(self.record.warnings());
         all
     }
 
     fn is_good(&self) -> bool {
-        self.failures().next().is_none() && self.clients.errors.is_empty()
+        self.failures().next().is_none()
+            && self.clients.errors.is_empty()
+            && self.record.errors().next().is_none()
     }
 
     fn text(&self) -> Report {
@@ -119,6 +128,7 @@ impl Checked<'_> {
         write!(out, "{}: valid", self.file.display())?;
         match self.failures().count() {
             0 if !self.clients.errors.is_empty() => writeln!(out, ", but not every client can be proved")?,
+            0 if !self.is_good() => writeln!(out, ", but calls cannot be recorded")?,
             0 => writeln!(out)?,
             1 => writeln!(out, ", but a credential cannot be resolved")?,
             count => writeln!(out, ", but {count} credentials cannot be resolved")?,
@@ -158,7 +168,7 @@ impl Checked<'_> {
             };
             writeln!(out, "  {}: {state} ({})", credential.name, sources(credential))?;
         }
-        Ok(())
+        self.record.summary(out)
     }
 
     fn complaints(&self, err: &mut String) -> fmt::Result {
@@ -166,6 +176,9 @@ impl Checked<'_> {
             writeln!(err, "error: {failure}")?;
         }
         for (_, problem) in &self.clients.errors {
+            writeln!(err, "error: {problem}")?;
+        }
+        for problem in self.record.errors() {
             writeln!(err, "error: {problem}")?;
         }
         for warning in self.warnings() {
@@ -209,15 +222,17 @@ impl Checked<'_> {
             .errors
             .iter()
             .map(|(client, problem)| json!({ "message": problem, "client": client }));
+        let unrecorded = self.record.errors().map(|problem| json!({ "message": problem }));
         let listeners = self.config.server.listen.iter().map(|listener| listener.address.to_string());
         let object = json!({
             "ok": good,
-            "problems": problems.chain(unprovable).collect::<Vec<_>>(),
+            "problems": problems.chain(unprovable).chain(unrecorded).collect::<Vec<_>>(),
             "warnings": self.warnings(),
             "listeners": listeners.collect::<Vec<_>>(),
             "admin": self.config.server.admin.map(|admin| admin.to_string()),
             "routes": routes.collect::<Vec<_>>(),
             "credentials": credentials.collect::<Vec<_>>(),
+            "record": self.record.json(),
         });
         Report { good, out: format!("{object:#}\n"), err: String::new() }
     }

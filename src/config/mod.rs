@@ -4,6 +4,7 @@
 //! secret, opens a socket or reads any file but the configuration itself.
 
 pub mod access;
+pub mod audit;
 mod diagnostic;
 mod mask;
 mod read;
@@ -18,6 +19,7 @@ pub use access::{
     Client, ClientAddress, ClientAuth, Conditions, Enforcement, LocalKey, Quota, Rate, Rule, Rules, Secrets,
     Selector,
 };
+pub use audit::{Audit, OnFull};
 pub use diagnostic::{Position, Problem, Problems, Style};
 
 use crate::sign::Scheme;
@@ -65,6 +67,8 @@ fn file_text(path: &Path) -> Result<String, (String, &'static str)> {
 pub struct Config {
     /// `[server]`.
     pub server: Server,
+    /// `[audit]`.
+    pub audit: Audit,
     /// `[credentials.*]` in the order of the file.
     pub credentials: Vec<Credential>,
     /// `[clients.*]` in the order of the file.
@@ -223,7 +227,7 @@ pub enum CredentialSource {
 }
 
 /// A typed reference to a value that does not stand in the configuration.
-#[derive(Debug)]
+#[derive(Debug, PartialEq, Eq)]
 pub enum SecretRef {
     /// `{ env = "NAME" }`.
     Env(String),

@@ -120,13 +120,6 @@ impl<'d> Table<'d> {
         field
     }
 
-    /// Takes a key that a later version reads; it is no suggestion for a mistyped one.
-    pub(super) fn take_later(&mut self, findings: &mut Findings, key: &'static str) -> Option<Field<'d>> {
-        let field = self.optional(findings, key);
-        self.asked.pop();
-        field
-    }
-
     /// All fields that nobody asked for, in the order of the file; for tables whose keys are names.
     pub(super) fn names(&mut self, findings: &mut Findings) -> Vec<Field<'d>> {
         let fields = std::mem::take(&mut self.rest);
@@ -174,13 +167,6 @@ impl<'d> Field<'d> {
     /// A problem with this value.
     pub(super) fn problem(&self, message: impl Into<String>) -> Problem {
         Problem::at(self.span(), message)
-    }
-
-    /// Says that this key is read by a later version only.
-    pub(super) fn not_yet(&self, findings: &mut Findings) {
-        let message = format!("`{}` is not yet supported", self.path);
-        let help = "this version refuses what it does not do; remove the key";
-        findings.push(Problem::at(self.key_span.clone(), message).label("not yet supported").help(help));
     }
 
     /// Says that the value has the wrong type; never what the value is.

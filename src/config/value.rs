@@ -34,11 +34,15 @@ impl Fault {
 /// The longest `sun_path` of Linux, without its closing NUL (unix(7)).
 const UNIX_PATH_MAX: usize = 107;
 
-/// `10m`, `30s`, `500ms`, `1h 30m`, within bounds.
+/// A day, as durations mean it.
+const DAY: Duration = Duration::from_secs(24 * 3600);
+
+/// `10m`, `30s`, `500ms`, `1h 30m`, `90d`, within bounds.
 pub(super) fn duration(text: &str, bounds: &RangeInclusive<Duration>) -> Result<Duration, Fault> {
-    let fault = || Fault::new("is not a duration").help("write it like `30s`, `10m` or `500ms`");
-    let parsed: jiff::SignedDuration = text.parse().map_err(|_| fault())?;
-    let value = Duration::try_from(parsed).map_err(|_| fault())?;
+    let value = parsed_duration(text).ok_or_else(|| {
+        let days = if *bounds.end() > DAY { "`30m`, `24h` or `90d`" } else { "`30s`, `10m` or `500ms`" };
+        Fault::new("is not a duration").help(format!("write it like {days}"))
+    })?;
     if bounds.contains(&value) {
         return Ok(value);
     }
@@ -46,9 +50,28 @@ pub(super) fn duration(text: &str, bounds: &RangeInclusive<Duration>) -> Result<
     Err(Fault::new(format!("must be from {} to {}", spoken(*low), spoken(*high))))
 }
 
+/// jiff knows no days here, because a day of the calendar may have 23 hours. These have 24.
+fn parsed_duration(text: &str) -> Option<Duration> {
+    let whole = |digits: &str| !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit());
+    let days = text.split_once('d').filter(|(days, _)| whole(days));
+    let Some((days, rest)) = days else {
+        return Duration::try_from(text.parse::<jiff::SignedDuration>().ok()?).ok();
+    };
+    let days = DAY.checked_mul(days.parse().ok()?)?;
+    let rest = rest.trim();
+    if rest.is_empty() {
+        Some(days)
+    } else {
+        days.checked_add(parsed_duration(rest).filter(|rest| *rest < DAY)?)
+    }
+}
+
 /// A duration as this file writes it.
 pub(super) fn spoken(duration: Duration) -> String {
     match (duration.as_secs(), duration.subsec_millis()) {
+        (seconds, 0) if seconds > DAY.as_secs() && seconds % DAY.as_secs() == 0 => {
+            format!("{}d", seconds / DAY.as_secs())
+        }
         (seconds, 0) if seconds > 0 && seconds % 3600 == 0 => format!("{}h", seconds / 3600),
         (seconds, 0) if seconds > 0 && seconds % 60 == 0 => format!("{}m", seconds / 60),
         (seconds, 0) => format!("{seconds}s"),

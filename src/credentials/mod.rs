@@ -8,9 +8,11 @@ mod env;
 mod exec;
 mod file;
 mod local;
+mod record_key;
 mod systemd;
 
 pub use local::{ClientSecretError, ClientSecrets, Held};
+pub use record_key::{RecordKeyError, record_key};
 
 use std::ffi::OsString;
 use std::fmt;

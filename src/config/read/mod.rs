@@ -3,6 +3,7 @@
 //! One file per table. Readers take what they can and go on: a problem in one place hides none in another, and
 //! what depends on a broken value is simply not judged. Nothing here opens a file or a socket.
 
+mod audit;
 mod client;
 mod credential;
 mod route;
@@ -17,7 +18,7 @@ use toml::de::DeTable;
 use super::Config;
 use super::diagnostic::{Problem, Problems};
 use super::mask::mask;
-use super::table::{Field, Findings, Table};
+use super::table::{Findings, Table};
 
 /// The only format of the file so far.
 const VERSION: i64 = 1;
@@ -53,13 +54,12 @@ fn syntax_problem(error: &toml::de::Error, end: usize) -> Problem {
 fn file(mut root: Table<'_>, findings: &mut Findings) -> Option<Config> {
     version(&mut root, findings);
     let server = root.optional(findings, "server");
+    let audit = root.optional(findings, "audit");
     let credentials = root.optional(findings, "credentials");
     let clients = root.optional(findings, "clients");
     let routes = root.optional(findings, "routes");
-    if let Some(field) = root.take_later(findings, "audit") {
-        not_yet_inside(&field, findings);
-    }
     let server = server::read(server, findings);
+    let audit = audit::read(audit, findings);
     let credentials = credential::read(credentials, findings);
     let clients = client::read(clients, findings);
     let routes = route::read(routes, &credentials.names, &clients.names, findings);
@@ -67,7 +67,7 @@ fn file(mut root: Table<'_>, findings: &mut Findings) -> Option<Config> {
     server::refuse_unasked_certificates(&server, &clients, findings);
     root.finish(findings);
     let (credentials, clients, routes) = (credentials.list, clients.list, routes.list);
-    Some(Config { server: server.server?, credentials, clients, routes })
+    Some(Config { server: server.server?, audit, credentials, clients, routes })
 }
 
 fn version(root: &mut Table<'_>, findings: &mut Findings) {
@@ -81,17 +81,5 @@ fn version(root: &mut Table<'_>, findings: &mut Findings) {
             findings.push(problem.help(help));
         }
         None => field.wrong_type(findings, "the integer 1"),
-    }
-}
-
-/// A table that a later version reads: each of its keys is refused by name, or the table itself when it is empty.
-fn not_yet_inside(field: &Field<'_>, findings: &mut Findings) {
-    match field.peek_table() {
-        Some(mut table) if !table.remaining().is_empty() => {
-            for inner in table.names(findings) {
-                inner.not_yet(findings);
-            }
-        }
-        _ => field.not_yet(findings),
     }
 }
