@@ -13,9 +13,9 @@
 //! 6   snapshot, outbound
 //! 5   policy
 //! 4   route, operation, body, identify, redact
-//! 3   target, credentials
-//! 2   config, reason, caller, metrics, audit
-//! 1   sign, checksum
+//! 3   target, credentials, ledger, otlp
+//! 2   config, reason, caller, metrics, audit, live
+//! 1   sign, checksum, trace
 //! 0   secret
 //! ```
 
@@ -32,9 +32,13 @@ pub mod credentials;
 pub mod demo;
 pub mod gateway;
 pub mod identify;
+pub mod ledger;
 pub mod listen;
+pub mod live;
 pub mod metrics;
 pub mod operation;
+#[cfg(feature = "otlp")]
+pub mod otlp;
 pub mod outbound;
 pub mod policy;
 pub mod reason;
@@ -46,5 +50,6 @@ pub mod server;
 pub mod sign;
 pub mod snapshot;
 pub mod target;
+pub mod trace;
 pub mod upstream;
 pub mod worker;

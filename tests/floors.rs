@@ -11,9 +11,9 @@ use std::path::{Path, PathBuf};
 /// The floors, bottom first. Rooms on one floor do not import each other.
 const FLOORS: [&[&str]; 13] = [
     &["secret"],
-    &["sign", "checksum"],
-    &["config", "reason", "caller", "metrics", "audit"],
-    &["target", "credentials"],
+    &["sign", "checksum", "trace"],
+    &["config", "reason", "caller", "metrics", "audit", "live"],
+    &["target", "credentials", "ledger", "otlp"],
     &["route", "operation", "body", "identify", "redact"],
     &["policy"],
     &["snapshot", "outbound"],
