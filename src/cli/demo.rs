@@ -21,10 +21,14 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::signal::unix::{SignalKind, signal};
 
 use super::{FAILED, NO, output};
-use crate::audit::{Format, Log};
+use crate::audit::parameters::Hasher;
+use crate::audit::segments::Rotation;
+use crate::audit::writer::{self, Settings, Sink};
 use crate::config;
 use crate::credentials;
 use crate::demo::{Verifiers, endpoints};
+use crate::gateway::Scribe;
+use crate::live::Feed;
 use crate::metrics::Metrics;
 use crate::reload::World;
 use crate::server::Workers;
@@ -142,8 +146,12 @@ async fn demo(once: bool) -> Result<bool, Box<dyn std::error::Error>> {
     let metrics = Arc::new(Metrics::default());
     let world = World::new(parsed, metrics.clone())?;
     let (lines, records) = channel();
-    let (log, _writer) = Log::start(Format::Json, Lines(lines))?;
-    let mut workers = Workers::start(world.config(), &world.snapshot(), &log, &metrics)?;
+    let audit = config::Audit::default();
+    let rotation = Rotation { size: audit.rotate_size, age: audit.rotate_age };
+    let sink = Sink::Stream(Box::new(Lines(lines)));
+    let (recorder, _writer) = writer::start(Settings { sink, key: None, rotation, retain: audit.retain })?;
+    let scribe = Scribe { recorder, hasher: Hasher::random(), on_full: audit.on_full };
+    let mut workers = Workers::start(world.config(), &world.snapshot(), &scribe, &metrics, &Feed::default())?;
     let port = workers.ports.first().copied().flatten().unwrap_or_default();
     let gateway = SocketAddr::from((std::net::Ipv4Addr::LOCALHOST, port));
 
@@ -185,11 +193,16 @@ async fn demo(once: bool) -> Result<bool, Box<dyn std::error::Error>> {
     Ok(good)
 }
 
+/// What tells the line of a call's end from its intent and from the marks of the record itself.
+const OUTCOME: &str = "\"record\":\"outcome\"";
+
 /// The next record of the gateway; empty when none comes for a while.
 async fn next(records: &Receiver<String>) -> String {
     for _ in 0..200 {
-        if let Ok(record) = records.try_recv() {
-            return record;
+        match records.try_recv() {
+            Ok(record) if record.contains(OUTCOME) => return record,
+            Ok(_) => continue,
+            Err(_) => {}
         }
         tokio::time::sleep(Duration::from_millis(10)).await;
     }

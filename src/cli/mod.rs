@@ -3,6 +3,7 @@
 //! Exit codes: 0 ok; 1 could not start or run; 2 bad usage or configuration; 3 unclean stop; 4 checked, and the
 //! answer is no; 5 the daemon is not reachable.
 
+mod audit;
 pub mod check;
 mod demo;
 mod keys;
@@ -11,6 +12,8 @@ mod policy;
 mod route;
 mod serve;
 mod sign;
+mod status;
+mod usage;
 
 use std::io::IsTerminal;
 use std::path::PathBuf;
@@ -29,6 +32,8 @@ const BAD_CONFIG: u8 = 2;
 const UNCLEAN: u8 = 3;
 /// Checked, and the answer is no.
 const NO: u8 = 4;
+/// The daemon is not reachable.
+const UNREACHABLE: u8 = 5;
 
 /// A signing and authenticating reverse proxy gateway for CloudStack, ZStack, S3 and AWS APIs.
 #[derive(Parser)]
@@ -81,6 +86,13 @@ enum Command {
     /// Make and list local keys, which work only at this gateway.
     #[command(subcommand)]
     Keys(keys::Arguments),
+    /// Tell how a running gateway stands: routes, credentials, readiness.
+    Status(status::Arguments),
+    /// Ask the record of calls.
+    #[command(subcommand)]
+    Audit(audit::Command),
+    /// Tell what calls add up to, by who made them, what they asked for, and when.
+    Usage(usage::Arguments),
     /// Print a completion script for a shell.
     Completions {
         /// The shell.
@@ -108,6 +120,9 @@ pub fn run() -> ExitCode {
         Command::Policy { command } => policy::run(&command),
         Command::Sign(sign) => sign::run(&sign),
         Command::Keys(keys) => keys::run(&keys),
+        Command::Status(status) => status::run(&status),
+        Command::Audit(command) => audit::run(&command),
+        Command::Usage(usage) => usage::run(&usage),
         Command::Completions { shell } => {
             let mut script = Vec::new();
             clap_complete::generate(shell, &mut Arguments::command(), "countersign", &mut script);

@@ -19,9 +19,14 @@ pub(super) fn line(text: &str) -> bool {
     writeln!(out, "{text}").and_then(|()| out.flush()).is_ok()
 }
 
+/// Says something on standard error that is not the answer.
+pub(super) fn hint(text: &str) {
+    // Standard error being gone leaves the answer and the exit code to speak.
+    let _ = writeln!(std::io::stderr().lock(), "countersign: {text}");
+}
+
 /// Says why on standard error, and gives the exit code.
 pub(super) fn fail(code: u8, why: &str) -> ExitCode {
-    // Standard error being gone leaves the exit code to speak.
-    let _ = writeln!(std::io::stderr().lock(), "countersign: {why}");
+    hint(why);
     ExitCode::from(code)
 }

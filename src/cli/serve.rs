@@ -17,7 +17,11 @@ pub(super) fn run(config: &Path, format: Format) -> ExitCode {
             let _ = output::fail(BAD_CONFIG, &format!("the configuration has problems\n{problems}"));
             ExitCode::from(BAD_CONFIG)
         }
-        Err(error @ StartError::Load(_)) => output::fail(BAD_CONFIG, &error.to_string()),
-        Err(error @ StartError::System(..)) => output::fail(FAILED, &error.to_string()),
+        Err(error @ (StartError::Load(_) | StartError::Key(_))) => {
+            output::fail(BAD_CONFIG, &error.to_string())
+        }
+        Err(error @ (StartError::Record(_) | StartError::System(..))) => {
+            output::fail(FAILED, &error.to_string())
+        }
     }
 }
