@@ -1,6 +1,11 @@
 //! Counters and histograms, and their Prometheus text. Labels are bounded: routes, schemes, codes; never a caller's
 //! text, never a secret.
 
+mod late;
+mod process;
+pub mod reading;
+pub mod record;
+
 use std::sync::atomic::AtomicU64;
 
 use prometheus_client::encoding::EncodeLabelSet;
@@ -11,6 +16,8 @@ use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::metrics::info::Info;
 use prometheus_client::registry::{Registry, Unit};
+
+pub use late::Late;
 
 /// The bounds that OpenTelemetry gives to HTTP durations, in seconds.
 const BOUNDS: [f64; 14] = [0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1.0, 2.5, 5.0, 7.5, 10.0];
@@ -36,6 +43,15 @@ pub struct RefusedLabels {
     /// The route's name, or empty when none matched.
     pub route: String,
     /// The code of the reason.
+    pub reason: &'static str,
+}
+
+/// Labels of an answer in which an upstream refuses the signature.
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+pub struct RejectedLabels {
+    /// The route's name.
+    pub route: String,
+    /// Why, as far as the upstream says: a word of a fixed list.
     pub reason: &'static str,
 }
 
@@ -94,6 +110,16 @@ pub struct Metrics {
     pub sign_duration: Family<SchemeLabel, Histogram, fn() -> Histogram>,
     /// `countersign_inflight_requests`.
     pub inflight: Family<RouteLabel, Gauge>,
+    /// `countersign_request_body_bytes_total`.
+    pub received: Family<RouteLabel, Counter>,
+    /// `countersign_response_body_bytes_total`.
+    pub sent: Family<RouteLabel, Counter>,
+    /// `countersign_upstream_signature_rejected_total`.
+    pub rejected: Family<RejectedLabels, Counter>,
+    /// `countersign_upstream_clock_skew_seconds`: how far the upstream's clock is ahead.
+    pub clock_skew: Family<RouteLabel, Gauge<f64, AtomicU64>>,
+    /// `countersign_audit_*`: brought up to date by whoever asks.
+    pub record: record::Record,
     /// `countersign_connections`.
     pub connections: Gauge,
     /// `countersign_connections_refused_total`.
@@ -115,7 +141,7 @@ pub struct Metrics {
 impl Default for Metrics {
     fn default() -> Self {
         let mut metrics = Self {
-            registry: Registry::with_prefix("countersign"),
+            registry: Registry::default(),
             requests: Family::default(),
             refused: Family::default(),
             decisions: Family::default(),
@@ -123,6 +149,11 @@ impl Default for Metrics {
             upstream_duration: Family::new_with_constructor(durations),
             sign_duration: Family::new_with_constructor(sign_durations),
             inflight: Family::default(),
+            received: Family::default(),
+            sent: Family::default(),
+            rejected: Family::default(),
+            clock_skew: Family::default(),
+            record: record::Record::default(),
             connections: Gauge::default(),
             connections_refused: Counter::default(),
             proxy_headers_refused: Counter::default(),
@@ -139,8 +170,10 @@ impl Default for Metrics {
 
 impl Metrics {
     fn register(&mut self) {
-        let to = &mut self.registry;
-        let version = Info::new([("version", env!("CARGO_PKG_VERSION"))]);
+        self.registry.register_collector(Box::new(process::Process::default()));
+        let to = self.registry.sub_registry_with_prefix("countersign");
+        let version =
+            Info::new([("version", env!("CARGO_PKG_VERSION")), ("rustc", env!("COUNTERSIGN_RUSTC"))]);
         to.register("build", "What is running", version);
         to.register("requests", "Requests answered", self.requests.clone());
         to.register("refused", "Requests that the gateway itself refused or failed", self.refused.clone());
@@ -156,6 +189,21 @@ impl Metrics {
         );
         to.register_with_unit("sign_duration", "Time to sign", seconds(), self.sign_duration.clone());
         to.register("inflight_requests", "Requests in progress", self.inflight.clone());
+        let bytes = || Unit::Bytes;
+        let (received, sent) = (self.received.clone(), self.sent.clone());
+        to.register_with_unit("request_body", "Bytes of bodies from callers", bytes(), received);
+        to.register_with_unit("response_body", "Bytes of bodies to callers", bytes(), sent);
+        let rejected = self.rejected.clone();
+        let help = "Answers in which the upstream refuses the signature";
+        to.register("upstream_signature_rejected", help, rejected);
+        let skew = self.clock_skew.clone();
+        to.register_with_unit(
+            "upstream_clock_skew",
+            "How far the upstream's clock is ahead",
+            seconds(),
+            skew,
+        );
+        self.record.register(to);
         to.register("connections", "Connections of callers", self.connections.clone());
         let refused = self.connections_refused.clone();
         to.register("connections_refused", "Connections closed at the limit", refused);
