@@ -113,6 +113,8 @@ pub enum Reason {
     ConcurrencyLimited,
     /// The route's credential could not be resolved.
     CredentialUnavailable,
+    /// The call could not be recorded, so it was not sent; the text says what is wrong with the record.
+    Unrecorded(&'static str),
     /// The scheme could not sign this head.
     SignFailed(crate::sign::SignError),
     /// The upstream's name did not resolve.
@@ -172,9 +174,11 @@ impl Reason {
             | Self::MaterialDenied(_)
             | Self::RateLimited(_)
             | Self::ConcurrencyLimited => Fault::Policy,
-            Self::CredentialUnavailable | Self::SpoolFull | Self::ReplaysFull | Self::Internal => {
-                Fault::Gateway
-            }
+            Self::CredentialUnavailable
+            | Self::SpoolFull
+            | Self::ReplaysFull
+            | Self::Unrecorded(_)
+            | Self::Internal => Fault::Gateway,
             Self::UpstreamUnresolved
             | Self::UpstreamForbidden
             | Self::UpstreamConnect
@@ -228,7 +232,7 @@ impl Reason {
             Self::TargetTooLong(_) => StatusCode::URI_TOO_LONG,
             Self::LengthRequired => StatusCode::LENGTH_REQUIRED,
             Self::BodyTimeout => StatusCode::REQUEST_TIMEOUT,
-            Self::CredentialUnavailable | Self::SpoolFull | Self::ReplaysFull => {
+            Self::CredentialUnavailable | Self::SpoolFull | Self::ReplaysFull | Self::Unrecorded(_) => {
                 StatusCode::SERVICE_UNAVAILABLE
             }
             Self::UpstreamUnresolved
@@ -291,6 +295,7 @@ impl Reason {
             Self::RateLimited(_) => "rate-limited",
             Self::ConcurrencyLimited => "concurrency-limited",
             Self::CredentialUnavailable => "credential-unavailable",
+            Self::Unrecorded(_) => "audit-unavailable",
             Self::SignFailed(_) => "sign-failed",
             Self::UpstreamUnresolved => "upstream-unresolved",
             Self::UpstreamForbidden => "upstream-forbidden",

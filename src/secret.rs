@@ -28,7 +28,7 @@ impl From<&str> for Secret {
 
 /// One credential, resolved: what a scheme needs in order to sign.
 pub struct Key {
-    /// The access key id. Not secret, but never logged by default: logs name the credential.
+    /// The access key id. Not secret: the record states it; logs name the credential instead.
     pub id: String,
     /// The secret key.
     pub secret: Secret,

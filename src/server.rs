@@ -6,17 +6,23 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicUsize;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::thread::JoinHandle;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::watch;
 
 use crate::admin;
-use crate::audit::{Format, Log};
+use crate::audit::Format;
+use crate::audit::parameters::Hasher;
+use crate::audit::segments::Rotation;
+use crate::audit::writer::{self, Settings, Sink, Writer};
 use crate::body::spool::Store;
-use crate::config::{Address, Config};
+use crate::config::{self, Address, Config};
+use crate::credentials::{RecordKeyError, record_key};
+use crate::gateway::Scribe;
 use crate::listen::bind::{Listening, is_free};
+use crate::live::Feed;
 use crate::metrics::Metrics;
 use crate::reload::{LoadError, World};
 use crate::snapshot::Snapshot;
@@ -26,7 +32,7 @@ use crate::worker;
 const POLL: Duration = Duration::from_millis(20);
 /// How long workers that were cut may take to drop what they hold.
 const CUT: Duration = Duration::from_secs(1);
-/// How long the last lines of the request log may take.
+/// How long the last lines of the record may take.
 const FLUSH: Duration = Duration::from_secs(2);
 /// When the world is looked at again although no credential of it will expire.
 const SELDOM: Duration = Duration::from_secs(3600);
@@ -49,6 +55,12 @@ pub enum StartError {
     /// Configuration or what it names.
     #[error(transparent)]
     Load(#[from] LoadError),
+    /// The record's key.
+    #[error(transparent)]
+    Key(#[from] RecordKeyError),
+    /// The record.
+    #[error(transparent)]
+    Record(#[from] writer::StartError),
     /// A socket, thread or signal.
     #[error("{0}: {1}")]
     System(String, #[source] io::Error),
@@ -89,8 +101,9 @@ impl Workers {
     pub fn start(
         config: &Config,
         world: &Arc<ArcSwap<Snapshot>>,
-        log: &Log,
+        scribe: &Scribe,
         metrics: &Arc<Metrics>,
+        feed: &Feed,
     ) -> Result<Self, StartError> {
         let mut files = SocketFiles::default();
         let mut first = Vec::new();
@@ -127,13 +140,14 @@ impl Workers {
             };
             let given = worker::Parts {
                 world: world.clone(),
-                log: log.clone(),
+                scribe: scribe.clone(),
                 metrics: metrics.clone(),
                 connections: connections.clone(),
                 draining: drained.clone(),
                 cut: was_cut.clone(),
                 sockets,
                 store: store.clone(),
+                feed: feed.clone(),
             };
             let thread = std::thread::Builder::new().name(format!("worker-{index}"));
             threads.push(thread.spawn(move || worker::run(given)).map_err(system("cannot start a worker"))?);
@@ -197,20 +211,78 @@ pub fn serve(path: &Path, format: Format) -> Result<Ended, StartError> {
     let (hup, usr1) = (on(SignalKind::hangup())?, on(SignalKind::user_defined1())?);
     let metrics = Arc::new(Metrics::default());
     let world = World::load(path, metrics.clone())?;
-    let (log, writer) = Log::start(format, io::stdout()).map_err(system("cannot start the request log"))?;
+    let (scribe, writer) = record(&world.config().audit, format)?;
     let admin = world.config().server.admin.map(admin::Listener::bind).transpose();
     let admin = admin.map_err(|(address, error)| {
         StartError::System(format!("cannot listen on {address} (admin)"), error)
     })?;
     let signals =
         Signals { hup, usr1, term: on(SignalKind::terminate())?, int: on(SignalKind::interrupt())? };
-    let workers = Workers::start(world.config(), &world.snapshot(), &log, &metrics)?;
+    let (feed, spans) = feed()?;
+    let workers = Workers::start(world.config(), &world.snapshot(), &scribe, &metrics, &feed)?;
     announce(&world, &workers, admin.as_ref());
-    drop((log, context));
-    let control = control(world, workers, metrics, admin, signals);
+    let recorder = scribe.recorder.clone();
+    let (unresolved, snapshot) = (world.unresolved(), world.snapshot());
+    let audit = Box::new(move || recorder.state());
+    let config::Audit { on_full, file, .. } = &world.config().audit;
+    let (on_full, search) = (*on_full, file.clone().map(admin::Search::over));
+    let parts = admin::Parts { metrics, unresolved, world: snapshot, feed, audit, on_full, search };
+    let state = admin::State::new(parts);
+    drop(context);
+    let control = control(world, workers, state, admin, scribe, signals);
     let ended = tokio::task::LocalSet::new().block_on(&runtime, control)?;
-    flush(&writer);
+    if let Err(unfinished) = writer.stop(FLUSH) {
+        tracing::error!(%unfinished);
+    }
+    spans.finish();
     Ok(ended)
+}
+
+/// Opens the record, and starts the thread that writes it.
+fn record(audit: &config::Audit, format: Format) -> Result<(Scribe, Writer), StartError> {
+    let key = audit.key.as_ref().map(record_key).transpose()?;
+    let hasher = key.as_ref().map_or_else(Hasher::random, Hasher::keyed);
+    let sink = match (&audit.file, format) {
+        (Some(file), _) => Sink::File(file.clone()),
+        (None, Format::Json) => Sink::Stream(Box::new(io::stdout())),
+        (None, Format::Text) => Sink::Text(Box::new(io::stdout())),
+    };
+    let rotation = Rotation { size: audit.rotate_size, age: audit.rotate_age };
+    let (recorder, writer) = writer::start(Settings { sink, key, rotation, retain: audit.retain })?;
+    Ok((Scribe { recorder, hasher, on_full: audit.on_full }, writer))
+}
+
+/// Where workers report to, and what sends their spans.
+#[cfg(feature = "otlp")]
+fn feed() -> Result<(Feed, Spans), StartError> {
+    let spans = crate::otlp::Spans::from_environment()
+        .map_err(|why| StartError::System("cannot export traces".to_owned(), io::Error::other(why)))?;
+    let export = spans.as_ref().map(crate::otlp::Spans::export);
+    Ok((Feed::new(export), Spans(spans)))
+}
+
+/// Where workers report to; this build exports no spans.
+#[cfg(not(feature = "otlp"))]
+#[allow(clippy::unnecessary_wraps, reason = "with the feature it can fail")]
+fn feed() -> Result<(Feed, Spans), StartError> {
+    let asked = ["OTEL_EXPORTER_OTLP_ENDPOINT", "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT"];
+    if asked.into_iter().any(|name| std::env::var_os(name).is_some_and(|value| !value.is_empty())) {
+        tracing::warn!("traces are not exported: this build lacks the feature `otlp`");
+    }
+    Ok((Feed::default(), Spans()))
+}
+
+/// What sends spans, where this build has it and the environment asks for it.
+struct Spans(#[cfg(feature = "otlp")] Option<crate::otlp::Spans>);
+
+impl Spans {
+    #[cfg_attr(not(feature = "otlp"), allow(clippy::unused_self, reason = "there is nothing to finish"))]
+    fn finish(&self) {
+        #[cfg(feature = "otlp")]
+        if let Some(spans) = &self.0 {
+            spans.finish();
+        }
+    }
 }
 
 fn announce(world: &World, workers: &Workers, admin: Option<&admin::Listener>) {
@@ -225,14 +297,6 @@ fn announce(world: &World, workers: &Workers, admin: Option<&admin::Listener>) {
         let (scheme, credential) = (route.scheme_name(), &route.credential);
         let upstream = &route.endpoint.upstream.host;
         tracing::info!(route = %route.name, scheme, %credential, %upstream, signs = route.signer.is_some(), "route");
-    }
-}
-
-/// Lines that wait are written before the process ends; a sink that takes none any more does not hold it up.
-fn flush(writer: &JoinHandle<()>) {
-    let deadline = Instant::now() + FLUSH;
-    while !writer.is_finished() && Instant::now() < deadline {
-        std::thread::sleep(Duration::from_millis(5));
     }
 }
 
@@ -252,12 +316,12 @@ fn on(kind: SignalKind) -> Result<Signal, StartError> {
 async fn control(
     world: World,
     mut workers: Workers,
-    metrics: Arc<Metrics>,
+    state: admin::State,
     admin: Option<admin::Listener>,
+    scribe: Scribe,
     mut signals: Signals,
 ) -> Result<Ended, StartError> {
-    let snapshot = world.snapshot();
-    let state = admin::State::new(metrics, world.unresolved(), snapshot.clone());
+    let (snapshot, has_file) = (world.snapshot(), world.config().audit.file.is_some());
     if let Some(admin) = admin {
         admin.start(state.clone()).map_err(system("cannot start the admin listener"))?;
     }
@@ -271,7 +335,12 @@ async fn control(
                 let _ = reloads.send(());
             }
             _ = signals.usr1.recv() => {
-                tracing::info!("the request log goes to standard output; nothing to reopen");
+                if has_file {
+                    tracing::info!("reopening the record");
+                    scribe.recorder.reopen();
+                } else {
+                    tracing::info!("the record goes to standard output; nothing to reopen");
+                }
             }
             _ = signals.term.recv() => break,
             _ = signals.int.recv() => break,

@@ -16,13 +16,16 @@ use prometheus_client::metrics::histogram::Histogram;
 use rustls::ClientConfig;
 use rustls::pki_types::CertificateDer;
 
+use crate::audit::Place;
+use crate::audit::event::Decision;
 use crate::config::{self, Config, HostMatch, Limits, Secrets, Shape, Upstream};
 use crate::credentials::{ClientSecrets, Resolved};
 use crate::identify::{Clients, Entrance, Replays, SameToken};
-use crate::metrics::{DecisionLabels, Metrics, RouteLabel, SchemeLabel};
+use crate::metrics::{DecisionLabels, Late, Metrics, RouteLabel, SchemeLabel};
 use crate::policy::Policy;
 use crate::redact::{Filter, Level, Needles};
 use crate::route::Table;
+use crate::sign::s3v2::Dialect;
 use crate::sign::{Scheme, Signer};
 
 pub use listener::{Listener, Proxies};
@@ -54,6 +57,8 @@ pub struct Route {
     pub scheme: Scheme,
     /// The name of the credential.
     pub credential: Arc<str>,
+    /// What the record says of its calls.
+    pub place: Arc<Place>,
     /// The prepared signer; `None` while the credential is not resolved.
     pub signer: Option<Box<dyn Signer>>,
     /// Further request headers that pass.
@@ -106,12 +111,30 @@ pub struct RouteMeters {
     pub upstream_duration: Histogram,
     /// Signing durations.
     pub sign_duration: Histogram,
+    /// Bytes of bodies from callers.
+    pub received: Counter,
+    /// Bytes of bodies to callers.
+    pub sent: Counter,
+    /// How far the upstream's clock is ahead, once it is known.
+    pub clock_skew: Late,
     /// Calls that all rules let pass.
     pub allowed: Counter,
     /// Calls that passed because the route learns.
     pub learnt: Counter,
     /// Calls that a rule refused.
     pub denied: Counter,
+}
+
+impl RouteMeters {
+    /// Counts what policy said.
+    pub fn decided(&self, decision: Decision) {
+        let meter = match decision {
+            Decision::Allow => &self.allowed,
+            Decision::Learn => &self.learnt,
+            Decision::Deny => &self.denied,
+        };
+        meter.inc();
+    }
 }
 
 impl Route {
@@ -246,6 +269,7 @@ impl Snapshot {
                 shape: route.shape.clone(),
                 scheme: route.scheme.clone(),
                 credential: endpoint.credential.clone(),
+                place: Arc::new(place(route, keys.get(&route.credential))),
                 signer: keys.get(&route.credential).and_then(|key| signer(route, key)),
                 forward_headers: route.forward_headers.clone(),
                 wait: route.wait,
@@ -278,6 +302,28 @@ impl Snapshot {
         let (routes, grants, limits) = (routes.collect(), grants.collect(), limits.clone());
         let drain = *drain;
         Self { table, routes, clients, grants, replays, listeners, needs_owner, needs_groups, limits, drain }
+    }
+}
+
+/// What the record says of a route's calls.
+fn place(route: &config::Route, key: Option<&Resolved>) -> Place {
+    let (source, region) = match (&route.scheme, &route.shape) {
+        (Scheme::Cloudstack(_), _) => ("cloudstack", None),
+        (Scheme::Zstack(_), _) => ("zstack", None),
+        (Scheme::S3V2(options), _) if options.dialect == Dialect::Ostor => ("ostor", None),
+        (Scheme::S3V2(_), _) => ("s3", None),
+        (Scheme::SigV4(options), Shape::S3 { .. }) => ("s3", Some(options.region.clone())),
+        (Scheme::SigV4(options), _) => (options.service.as_str(), Some(options.region.clone())),
+    };
+    let upstream = &route.upstream;
+    Place {
+        route: route.name.as_str().into(),
+        scheme: scheme_name(&route.scheme, &route.shape),
+        credential: route.credential.as_str().into(),
+        access_key: key.map(|resolved| resolved.key.id.clone()),
+        region,
+        source: source.to_owned(),
+        upstream: format!("{}://{}", if upstream.tls { "https" } else { "http" }, upstream.host),
     }
 }
 
@@ -338,6 +384,9 @@ fn meters(metrics: &Metrics, route: &config::Route) -> RouteMeters {
         request_duration: metrics.request_duration.get_or_create(&label).clone(),
         upstream_duration: metrics.upstream_duration.get_or_create(&label).clone(),
         sign_duration: metrics.sign_duration.get_or_create(&scheme).clone(),
+        received: metrics.received.get_or_create(&label).clone(),
+        sent: metrics.sent.get_or_create(&label).clone(),
+        clock_skew: Late::new(&metrics.clock_skew, &route.name),
         allowed: decisions("allow"),
         learnt: decisions("learn"),
         denied: decisions("deny"),

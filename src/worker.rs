@@ -9,12 +9,12 @@ use std::time::Duration;
 use arc_swap::ArcSwap;
 use tokio::sync::watch;
 
-use crate::audit::Log;
 use crate::body::spool::Store;
-use crate::gateway::Gateway;
+use crate::gateway::{Gateway, Scribe};
 use crate::listen::bind::Listening;
 use crate::listen::owner::Owners;
 use crate::listen::{OpenConnections, Shared, accept};
+use crate::live::Feed;
 use crate::metrics::Metrics;
 use crate::snapshot::Snapshot;
 
@@ -25,8 +25,8 @@ const SWEEP: Duration = Duration::from_secs(10);
 pub struct Parts {
     /// The world.
     pub world: Arc<ArcSwap<Snapshot>>,
-    /// The request log.
-    pub log: Log,
+    /// What calls are recorded with.
+    pub scribe: Scribe,
     /// Counters.
     pub metrics: Arc<Metrics>,
     /// Connections of all workers.
@@ -37,6 +37,8 @@ pub struct Parts {
     pub sockets: Vec<(Listening, bool)>,
     /// Where bodies wait that must be known before they are sent.
     pub store: Store,
+    /// What those who watch are told through.
+    pub feed: Feed,
     /// Turns true when the drain has taken long enough.
     pub cut: watch::Receiver<bool>,
 }
@@ -48,8 +50,9 @@ pub fn run(parts: Parts) -> std::io::Result<bool> {
 }
 
 async fn serve(parts: Parts) -> std::io::Result<bool> {
-    let Parts { world, log, metrics, connections, draining, sockets, store, mut cut } = parts;
-    let gateway = Gateway::new(world.clone(), log, metrics.clone(), store, draining.clone());
+    let Parts { world, scribe, metrics, connections, draining, sockets, store, feed, mut cut } = parts;
+    let reporter = feed.reporter();
+    let gateway = Gateway::new(world.clone(), scribe, metrics.clone(), store, draining.clone(), reporter);
     let mut drained = draining.clone();
     let owners = Owners::default();
     let shared = Rc::new(Shared { gateway, world, metrics, connections, draining, owners });

@@ -75,7 +75,7 @@ fn browser(head: &Parts) -> Result<(), Reason> {
 }
 
 /// Whether a browser says that a page of another site asked for this (Fetch: `Origin`; Fetch Metadata).
-pub(crate) fn of_another_site(headers: &HeaderMap) -> bool {
+fn of_another_site(headers: &HeaderMap) -> bool {
     headers.contains_key(header::ORIGIN)
         || values(headers, "sec-fetch-site").any(|site| site != b"none" && site != b"same-origin")
 }

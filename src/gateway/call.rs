@@ -3,50 +3,64 @@
 //! A guard: whatever becomes of the call, and wherever it is dropped, it is counted once and its record is written.
 
 use std::sync::Arc;
-use std::time::Instant;
 
-use jiff::Timestamp;
+use http::HeaderMap;
+use http::response::Parts;
 
-use crate::audit::{Entry, Log};
-use crate::metrics::{Metrics, RefusedLabels, RequestLabels, class_label, method_label};
+use crate::audit::event::Kind;
+use crate::audit::{Record, Recorder, Who};
+use crate::live::Reporter;
+use crate::metrics::{Metrics, RefusedLabels, RejectedLabels, RequestLabels, class_label, method_label};
 use crate::reason::Reason;
 use crate::snapshot::Route;
+use crate::trace::Trace;
 
 use super::quota::Places;
+use super::rejection::Rejection;
+use super::watch;
 
 /// A call from its arrival to the last byte of its answer.
 pub(super) struct Call {
     /// What is known of it.
-    pub(super) entry: Entry,
+    pub(super) record: Record,
+    recorder: Recorder,
     route: Option<Arc<Route>>,
     places: Option<Places>,
-    started: Instant,
     metrics: Arc<Metrics>,
+    reporter: Reporter,
+    /// An error answer that is on its way.
+    rejection: Option<Rejection>,
 }
 
 impl Call {
-    /// A call that arrived at `now`.
+    /// A call of which this is known. Its end is reported, and its trace goes on; where traces are exported and it is
+    /// in none, one begins.
     pub(super) fn open(
-        log: &Log,
+        mut record: Record,
+        headers: &HeaderMap,
+        recorder: &Recorder,
         metrics: &Arc<Metrics>,
-        now: Timestamp,
-        source: String,
-        method: &str,
+        reporter: &Reporter,
     ) -> Self {
-        let id = uuid::Uuid::now_v7().to_string();
-        let entry = Entry::open(log, now, id, source, method);
-        Self { entry, route: None, places: None, started: Instant::now(), metrics: metrics.clone() }
+        let continued = Trace::continued(headers);
+        record.trace = continued.or_else(|| reporter.is_exported().then(Trace::begun));
+        Self {
+            record,
+            recorder: recorder.clone(),
+            route: None,
+            places: None,
+            metrics: metrics.clone(),
+            reporter: reporter.clone(),
+            rejection: None,
+        }
     }
 
     /// The call has found its route.
     pub(super) fn routed(&mut self, route: &Arc<Route>) {
-        let record = &mut self.entry.record;
-        record.route = route.name.clone();
+        self.record.place = Some(route.place.clone());
         if route.entrance.is_none() {
-            record.client = "anonymous".into();
+            self.record.who = Who::Anonymous;
         }
-        record.scheme = route.scheme_name();
-        record.credential = route.credential.clone();
         route.meters.inflight.inc();
         self.route = Some(route.clone());
     }
@@ -57,15 +71,16 @@ impl Call {
     }
 
     /// The caller is known.
-    pub(super) fn identified(&mut self, client: Arc<str>, proof: &'static str) {
-        self.entry.record.client = client;
-        self.entry.record.proof = proof;
+    pub(super) fn identified(&mut self, name: Arc<str>, proof: &'static str) {
+        self.record.who = Who::Client { name, proof };
     }
 
     /// The client that the caller has proved to be.
     pub(super) fn client(&self) -> Option<&str> {
-        let record = &self.entry.record;
-        (!record.proof.is_empty()).then_some(&*record.client)
+        match &self.record.who {
+            Who::Client { name, .. } => Some(name),
+            Who::Unknown | Who::Anonymous => None,
+        }
     }
 
     /// The call takes places until its last byte.
@@ -73,33 +88,56 @@ impl Call {
         self.places = Some(places);
     }
 
+    /// The upstream has answered with this head.
+    pub(super) fn answered(&mut self, head: &Parts) {
+        self.record.status = head.status.as_u16();
+        self.rejection = self.route.as_ref().and_then(|route| Rejection::suspected(route, head));
+    }
+
+    /// Bytes of the answer go to the caller.
+    pub(super) fn passes(&mut self, data: &[u8]) {
+        self.record.bytes_out += data.len() as u64;
+        if let Some(rejection) = &mut self.rejection {
+            rejection.see(data);
+        }
+    }
+
     /// The call is refused, or failed here.
     pub(super) fn refused(&mut self, reason: &Reason) {
-        self.entry.record.error = reason.code();
-        let label = RefusedLabels { route: self.entry.record.route.to_string(), reason: reason.code() };
+        self.record.error = reason.code();
+        self.record.message = reason.message().into_owned();
+        let label = RefusedLabels { route: self.record.route().to_owned(), reason: reason.code() };
         self.metrics.refused.get_or_create(&label).inc();
     }
 }
 
 impl Drop for Call {
     fn drop(&mut self) {
-        let record = &self.entry.record;
+        let rejection = self.rejection.take();
+        self.record.upstream_error = rejection.as_ref().and_then(Rejection::code);
+        let record = &self.record;
+        record.tell(Kind::Outcome, |event| self.recorder.outcome(event));
         let label = RequestLabels {
-            route: record.route.to_string(),
-            scheme: record.scheme,
+            route: record.route().to_owned(),
+            scheme: record.scheme(),
             method: method_label(&record.method),
             code_class: class_label(record.status),
         };
         self.metrics.requests.get_or_create(&label).inc();
         if let Some(route) = &self.route {
             route.meters.inflight.dec();
-            match record.decision {
-                "allow" => drop(route.meters.allowed.inc()),
-                "learn" => drop(route.meters.learnt.inc()),
-                "deny" => drop(route.meters.denied.inc()),
-                _ => {}
+            if let Some(decision) = record.decision {
+                route.meters.decided(decision);
             }
-            route.meters.request_duration.observe(self.started.elapsed().as_secs_f64());
+            route.meters.request_duration.observe(record.started.elapsed().as_secs_f64());
+            route.meters.received.inc_by(record.bytes_in);
+            route.meters.sent.inc_by(record.bytes_out);
+            if let Some(reason) = rejection.as_ref().and_then(Rejection::reason) {
+                let label = RejectedLabels { route: record.route().to_owned(), reason };
+                self.metrics.rejected.get_or_create(&label).inc();
+            }
+            watch::count(&self.reporter, route, record);
         }
+        self.reporter.publish(|| watch::call(record));
     }
 }

@@ -9,9 +9,11 @@ use jiff::Timestamp;
 
 use super::admit::Inbound;
 use super::filter;
-use super::judge;
+use super::judge::{self, Desk};
 use super::payload::{Cover, Source};
 use super::rebuild::rebuild;
+use crate::audit::Record;
+use crate::audit::parameters::Hasher;
 use crate::body::Meter;
 use crate::body::spool::Store;
 use crate::body::stream::Input;
@@ -65,8 +67,10 @@ impl DryRun {
             Rc::<Meter>::default(),
             Cover::default(),
         )?;
+        let (hasher, mut record) = (Hasher::random(), Record::open(String::new(), "", None));
+        let mut desk = Desk { route: &route, client: None, hasher: &hasher, record: &mut record };
         let (mut draft, content, operation) =
-            rebuild(&route, &inbound, &head, source, &world.limits, &mut |_| Ok(())).await?;
+            rebuild(&mut desk, &inbound, &head, source, &world.limits).await?;
         filter::prepare(&route, &operation, &mut draft.headers);
         Ok(Planned { route, operation, draft, content })
     }

@@ -17,7 +17,7 @@ use jiff::Timestamp;
 use super::Way;
 use super::admit::Inbound;
 use super::headers::SIGNATURE;
-use super::judge::judge;
+use super::judge::Desk;
 use super::payload::{Cover, Source};
 use super::rebuild::rebuild;
 use super::received::Received;
@@ -39,7 +39,7 @@ pub(super) async fn offer(
     way: &Way<'_>,
     inbound: &Inbound<'_>,
     head: &Parts,
-    record: &mut Record,
+    desk: &mut Desk<'_>,
 ) -> Result<Option<Response<Bytes>>, Reason> {
     if !is_candidate(head, rule) {
         return Ok(None);
@@ -53,13 +53,14 @@ pub(super) async fn offer(
         Rc::default(),
         Cover::default(),
     )?;
-    let (mut draft, _, operation) =
-        rebuild(way.route, inbound, &probe, source, way.limits, &mut |_| Ok(())).await?;
+    let (mut draft, _, operation) = rebuild(desk, inbound, &probe, source, way.limits).await?;
     if !is_plain_transfer(operation.call(), draft.query.as_deref()) {
         return Ok(None);
     }
     // The redirect is leave to do this call: it is judged as if it went through here.
-    judge(way.route, way.client, &operation, record)?;
+    desk.judge(&operation)?;
+    let record = &mut *desk.record;
+    way.gateway.scribe.ready_for(record).await?;
     draft.headers = signed_headers(&draft.headers);
     if draft.method == Method::GET && size(way, &draft, record).await.is_none_or(|size| size < rule.from) {
         return Ok(None);

@@ -90,7 +90,7 @@ impl Gateway {
                 let proved = Box::pin(self.prove(asking, entrance, &mut inflow, progress)).await;
                 Some(proved.map_err(|Refusal { reason, cause }| {
                     progress.close = true;
-                    progress.call.entry.record.cause = cause;
+                    progress.call.record.cause = cause;
                     reason
                 })?)
             }
@@ -148,7 +148,7 @@ impl Gateway {
         };
         let payload = form.as_deref().map_or(Payload::Unsigned, Payload::Whole);
         let claim = entrance.claim((family, place), &signed, payload, &mut self.scratch.borrow_mut())?;
-        progress.call.entry.record.local_key = recorded(&claim.key);
+        progress.call.record.local_key = recorded(&claim.key);
         let now = Timestamp::now();
         let judge = |claim, payload| {
             let scratch = &mut self.scratch.borrow_mut();

@@ -1,28 +1,61 @@
 //! Policy, asked about a call: the decision goes into the record, a refusal to the caller.
 
 use crate::audit::Record;
+use crate::audit::event;
+use crate::audit::parameters::{Hasher, Parameters};
 use crate::config::Enforcement;
-use crate::operation::{Operation, Tier};
+use crate::operation::{Access, Operation, Tier};
 use crate::policy::{self, By, Cause, Decision, Verdict, learn};
 use crate::reason::{Reason, Refused};
 use crate::snapshot::{Grant, Route};
 
-/// Judges what a call asks for, before anything of it is sent.
-pub(super) fn judge(
-    route: &Route,
-    client: Option<&Grant>,
-    operation: &Operation,
-    record: &mut Record,
-) -> Result<(), Reason> {
-    let decision = decide(route, client, operation);
-    record.operation = operation.label();
-    record.decision = decision.word();
-    record.rule = decision.rule.clone();
-    record.resource.clone_from(&decision.ask.resource);
-    if route.enforcement == Enforcement::Learn && decision.verdict != Verdict::Deny {
-        record.asks = learn::Learnt::from_call(operation);
+use super::watch::family;
+
+/// What judges a call, and notes it in the record on the way.
+pub(super) struct Desk<'d> {
+    /// The call's route.
+    pub(super) route: &'d Route,
+    /// What the client may do, where one was told.
+    pub(super) client: Option<&'d Grant>,
+    /// Stands for values that are not shown.
+    pub(super) hasher: &'d Hasher,
+    /// What is known of the call.
+    pub(super) record: &'d mut Record,
+}
+
+impl Desk<'_> {
+    /// Notes the call's parameters, decoded; before the call is judged, so that refused calls have theirs too.
+    pub(super) fn note<'p>(&mut self, pairs: impl IntoIterator<Item = (&'p [u8], &'p [u8])>) {
+        self.record.parameters = Parameters::of(family(self.route), pairs, self.hasher).into_owned();
     }
-    refusal(&decision, &route.name, &record.client).map_or(Ok(()), Err)
+
+    /// Judges what the call asks for, before anything of it is sent.
+    pub(super) fn judge(&mut self, operation: &Operation) -> Result<(), Reason> {
+        let decision = decide(self.route, self.client, operation);
+        let record = &mut *self.record;
+        record.operation = operation.label();
+        record.call = operation.call_label();
+        record.read_only = operation.access == Access::Read;
+        record.decision = Some(match decision.verdict {
+            Verdict::Allow => event::Decision::Allow,
+            Verdict::Learn => event::Decision::Learn,
+            Verdict::Deny => event::Decision::Deny,
+        });
+        record.rule = decision.rule.clone();
+        record.resources.clear();
+        record.resources.push(decision.ask.resource.clone());
+        let others = operation.asks().map(|ask| &ask.resource);
+        for other in others.filter(|resource| !resource.is_empty()) {
+            // Their count is bounded by the length of the body that names them.
+            if *other != record.resources[0] {
+                record.resources.push(other.clone());
+            }
+        }
+        if self.route.enforcement == Enforcement::Learn && decision.verdict != Verdict::Deny {
+            record.asks = learn::Learnt::from_call(operation);
+        }
+        refusal(&decision, &self.route.name, record.who.name()).map_or(Ok(()), Err)
+    }
 }
 
 /// The decision alone.

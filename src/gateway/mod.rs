@@ -18,7 +18,10 @@ mod quota;
 mod rebuild;
 mod received;
 mod refuse;
+mod rejection;
 mod respond;
+mod scribe;
+mod watch;
 
 use std::cell::{Cell, RefCell};
 use std::panic::AssertUnwindSafe;
@@ -29,29 +32,34 @@ use std::time::{Duration, Instant};
 use arc_swap::ArcSwap;
 use bytes::Bytes;
 use futures_util::FutureExt;
-use http::{Method, Request, Response};
+use http::header::USER_AGENT;
+use http::{HeaderMap, HeaderValue, Method, Request, Response};
 use hyper::body::Incoming;
 use jiff::Timestamp;
-use tokio::sync::watch;
+use tokio::sync::watch as tokio_watch;
 
-pub(crate) use admit::of_another_site;
 pub use dry_run::{DryRun, Planned};
 pub use respond::AnswerBody;
+pub use scribe::Scribe;
 
-use crate::audit::{Log, Record, millis};
+use crate::audit::{Record, millis};
 use crate::body::Meter;
 use crate::body::spool::Store;
 use crate::caller::Peer;
 use crate::config::Limits;
+use crate::live::Reporter;
 use crate::metrics::Metrics;
-use crate::operation::{Access, Operation};
+use crate::operation::Access;
 use crate::outbound::{Content, Draft, SignedRequest};
 use crate::reason::Reason;
-use crate::sign::{Scratch, Signer};
-use crate::snapshot::{Grant, Route, Snapshot};
+use crate::sign::digest::sha256;
+use crate::sign::{Scratch, Signer, Stages};
+use crate::snapshot::{Route, Snapshot};
+use crate::trace::TRACEPARENT;
 use crate::upstream::{Answer, Pools};
 use call::Call;
 use identify::{Asking, Caller, use_up};
+use judge::Desk;
 use received::Received;
 use refuse::Protocol;
 
@@ -74,16 +82,18 @@ impl Connection {
     }
 }
 
-/// One worker's gateway. Nothing in it is shared with other workers but the snapshot, the log and the metrics.
+/// One worker's gateway. Nothing in it is shared with other workers but the snapshot, the record and the metrics.
 pub struct Gateway {
     world: Arc<ArcSwap<Snapshot>>,
-    log: Log,
+    scribe: Scribe,
     metrics: Arc<Metrics>,
     pools: Pools,
     scratch: RefCell<Scratch>,
     store: Store,
     /// Turns true when the gateway drains: nothing is waited for any longer.
-    draining: watch::Receiver<bool>,
+    draining: tokio_watch::Receiver<bool>,
+    /// What those who watch are told through.
+    reporter: Reporter,
 }
 
 /// Counts a request in progress on its connection, also when the request is abandoned.
@@ -123,24 +133,23 @@ struct Way<'c> {
     gateway: &'c Gateway,
     route: &'c Route,
     signer: &'c dyn Signer,
-    /// What the client may do, where one was told.
-    client: Option<&'c Grant>,
     limits: &'c Limits,
     meter: &'c Meter,
 }
 
 impl Gateway {
     /// A gateway for one worker; `store` is where bodies wait that must be known before they are sent, and
-    /// `draining` turns true when no answer shall be waited for any longer than it takes.
+    /// `draining` turns true when no answer shall be waited for any longer than it takes; `reporter` is told of calls.
     pub fn new(
         world: Arc<ArcSwap<Snapshot>>,
-        log: Log,
+        scribe: Scribe,
         metrics: Arc<Metrics>,
         store: Store,
-        draining: watch::Receiver<bool>,
+        draining: tokio_watch::Receiver<bool>,
+        reporter: Reporter,
     ) -> Self {
         let (pools, scratch) = (Pools::default(), RefCell::default());
-        Self { world, log, metrics, pools, scratch, store, draining }
+        Self { world, scribe, metrics, pools, scratch, store, draining, reporter }
     }
 
     /// Answers a request, whatever it is; never an error.
@@ -149,14 +158,16 @@ impl Gateway {
         request: Request<Incoming>,
         connection: Rc<Connection>,
     ) -> Response<AnswerBody> {
-        let source = connection.peer.to_string();
-        let call = Call::open(&self.log, &self.metrics, Timestamp::now(), source, request.method().as_str());
+        let headers = request.headers();
+        let agent = headers.get(USER_AGENT).map(HeaderValue::as_bytes);
+        let record = Record::open(connection.peer.to_string(), request.method().as_str(), agent);
+        let call = Call::open(record, headers, &self.scribe.recorder, &self.metrics, &self.reporter);
         let mut progress = Progress { call, protocol: Protocol::Problem, meter: Rc::default(), close: false };
         let in_progress = InProgress::on(connection);
         // A defect in here costs its own request an error 500, not the worker its other connections.
         let answer =
             AssertUnwindSafe(self.forward(request, &in_progress.0, &mut progress)).catch_unwind().await;
-        progress.call.entry.record.bytes_in = progress.meter.bytes.get();
+        progress.call.record.bytes_in = progress.meter.bytes.get();
         match answer {
             Ok(Ok(Outcome::Pass(answer))) => self.pass(answer, progress),
             Ok(Ok(Outcome::HandOver(redirect))) => redirected(redirect, progress),
@@ -176,7 +187,7 @@ impl Gateway {
         let (head, incoming) = request.into_parts();
         let peer = connection.caller(&head.headers, &world.listeners[connection.listener]);
         if peer.proxy.is_some() {
-            progress.call.entry.record.source = peer.to_string();
+            progress.call.record.source = peer.to_string();
         }
         let inbound = admit::admit(&head, connection, &world).inspect_err(|_| progress.close = true)?;
 
@@ -191,10 +202,11 @@ impl Gateway {
         let signer = route.signer.as_deref().ok_or(Reason::CredentialUnavailable)?;
         let client = progress.call.client().and_then(|name| world.grants.get(name)).map(|grant| &**grant);
         progress.call.holds(quota::begin(&route.grant.quota, client.map(|grant| &grant.quota))?);
-        let way = Way { gateway: self, route, signer, client, limits: &world.limits, meter: &progress.meter };
-        let record = &mut progress.call.entry.record;
+        let way = Way { gateway: self, route, signer, limits: &world.limits, meter: &progress.meter };
+        let record = &mut progress.call.record;
+        let mut desk = Desk { route, client, hasher: &self.scribe.hasher, record };
         if let Some(rule) = route.hand_over
-            && let Some(redirect) = Box::pin(hand_over::offer(rule, &way, &inbound, &head, record)).await?
+            && let Some(redirect) = Box::pin(hand_over::offer(rule, &way, &inbound, &head, &mut desk)).await?
         {
             if head.method != Method::GET {
                 use_up(signature.as_ref(), &world, route)?;
@@ -202,16 +214,16 @@ impl Gateway {
             return Ok(Outcome::HandOver(redirect));
         }
 
-        let mut judged = |operation: &Operation| judge::judge(route, client, operation, record);
-        let rebuilt = rebuild::rebuild(route, &inbound, &head, source, &world.limits, &mut judged).await;
+        let rebuilt = rebuild::rebuild(&mut desk, &inbound, &head, source, &world.limits).await;
         let (mut draft, content, operation) = rebuilt?;
-        judged(&operation)?;
-        if operation.access != Access::Read {
-            use_up(signature.as_ref(), &world, route)?;
-        }
+        desk.judge(&operation)?;
         filter::prepare(route, &operation, &mut draft.headers);
         let tls = world.listeners[connection.listener].tls.is_some();
         let follow = jobs::Follow::plan(route, &head, tls, &operation.ask.name, &mut draft, &content)?;
+        self.scribe.ready_for(record).await?;
+        if operation.access != Access::Read {
+            use_up(signature.as_ref(), &world, route)?;
+        }
 
         let answer = way.send(draft, content, record).await?;
         let answer = match follow {
@@ -224,16 +236,32 @@ impl Gateway {
 
 impl Way<'_> {
     /// Signs a draft, sends it, and gives the upstream's answer once its head is there.
-    async fn send(&self, draft: Draft, content: Content, record: &mut Record) -> Result<Answer, Reason> {
+    async fn send(&self, mut draft: Draft, content: Content, record: &mut Record) -> Result<Answer, Reason> {
         let Self { gateway, route, signer, limits, meter, .. } = *self;
+        if let Some(trace) = &record.trace {
+            // No scheme signs it: a hop on the way may write its own.
+            draft.headers.insert(TRACEPARENT, trace.outgoing());
+        }
         let signing = Instant::now();
         let now = Timestamp::now();
-        let signed =
-            SignedRequest::sign(draft, content, signer, now, &mut gateway.scratch.borrow_mut(), |_| ())?;
+        let mut digest = None;
+        let observe = |stages: &Stages<'_>| {
+            digest = Some(sha256(stages.string_to_sign));
+            watch::sign(&gateway.reporter, route, &record.request_id, stages);
+        };
+        // Given back before anything is waited for: the next request of this worker signs with it meanwhile.
+        let signed = {
+            let scratch = &mut gateway.scratch.borrow_mut();
+            SignedRequest::sign(draft, content, signer, now, scratch, observe)?
+        };
+        record.string_to_sign = digest;
         route.meters.sign_duration.observe(signing.elapsed().as_secs_f64());
         record.sign_us =
             record.sign_us.saturating_add(u64::try_from(signing.elapsed().as_micros()).unwrap_or(u64::MAX));
 
+        if record.polls == 0 {
+            record.attempts += 1;
+        }
         let sending = Instant::now();
         let pool = gateway.pools.of(&route.endpoint);
         let sent = pool.send(signed, limits.connect_timeout);
@@ -242,6 +270,10 @@ impl Way<'_> {
         route.meters.upstream_duration.observe(sending.elapsed().as_secs_f64());
         // A body that failed on the caller's side took the upstream's connection with it: the cause is the answer.
         let answer = answer.map_err(|reason| meter.failed.borrow_mut().take().unwrap_or(reason))?;
+        record.answered(answer.response.status().as_u16(), request_id(answer.response.headers()));
+        if let Some(skew) = respond::clock_skew(answer.response.headers(), Timestamp::now()) {
+            route.meters.clock_skew.set(skew);
+        }
         // The connection of an answer that could be read in two ways goes with it.
         if respond::has_one_reading(&answer.response) { Ok(answer) } else { Err(Reason::UpstreamProtocol) }
     }
@@ -251,7 +283,7 @@ impl Gateway {
     /// The upstream's answer, on its way to the caller.
     fn pass(&self, answer: Received, progress: Progress) -> Response<AnswerBody> {
         let mut call = progress.call;
-        call.entry.record.status = answer.head.status.as_u16();
+        call.answered(&answer.head);
         respond::pass(answer, call, self.world.load().limits.body_timeout)
     }
 
@@ -261,11 +293,18 @@ impl Gateway {
     }
 }
 
+/// The upstream's own id of a request: the name that S3, Swift, OpenStack and most others give it.
+fn request_id(headers: &HeaderMap) -> Option<&str> {
+    let names =
+        ["x-amz-request-id", "x-amzn-requestid", "x-trans-id", "x-openstack-request-id", "x-request-id"];
+    names.into_iter().find_map(|name| headers.get(name)?.to_str().ok())
+}
+
 /// A redirect to the upstream itself.
 fn redirected(redirect: Response<Bytes>, progress: Progress) -> Response<AnswerBody> {
     let mut call = progress.call;
-    call.entry.record.status = redirect.status().as_u16();
-    call.entry.record.ended = "handed-over";
+    call.record.status = redirect.status().as_u16();
+    call.record.ended = "handed-over";
     respond::own(redirect, call, progress.close)
 }
 
@@ -274,7 +313,7 @@ fn refuse(reason: &Reason, progress: Progress) -> Response<AnswerBody> {
     let Progress { mut call, protocol, close, .. } = progress;
     call.refused(reason);
     let answer = refuse::answer(reason, protocol, call.route().map(|route| &**route));
-    call.entry.record.status = answer.status().as_u16();
+    call.record.status = answer.status().as_u16();
     respond::own(answer, call, close)
 }
 

@@ -13,6 +13,7 @@ use http::header::{self, HeaderName, HeaderValue};
 use http::{HeaderMap, Response};
 use http_body::{Body, Frame, SizeHint};
 use hyper::body::Incoming;
+use jiff::Timestamp;
 use tokio::time::{Instant, Sleep};
 
 use super::call::Call;
@@ -64,6 +65,13 @@ pub(super) fn has_one_reading(response: &Response<Incoming>) -> bool {
     framed && !response.status().is_informational()
 }
 
+/// How many seconds the upstream's clock is ahead, by its `Date`, which is cut to whole seconds.
+pub(super) fn clock_skew(headers: &HeaderMap, now: Timestamp) -> Option<f64> {
+    let date = headers.get(header::DATE)?.to_str().ok()?;
+    let date = jiff::fmt::rfc2822::parse(date).ok()?.timestamp();
+    Some(now.until(date).ok()?.total(jiff::Unit::Second).ok()? + 0.5)
+}
+
 /// Passes an upstream's answer on as it is.
 pub(super) fn pass(answer: Received, call: Call, timeout: Duration) -> Response<AnswerBody> {
     let (mut head, begun, rest, redactor) = answer.into_parts();
@@ -103,7 +111,7 @@ pub(super) fn own(response: Response<Bytes>, call: Call, close: bool) -> Respons
 }
 
 fn identify(headers: &mut HeaderMap, call: &Call) {
-    if let Ok(id) = HeaderValue::from_str(&call.entry.record.request_id) {
+    if let Ok(id) = HeaderValue::from_str(&call.record.request_id) {
         headers.insert(REQUEST_ID, id);
     }
 }
@@ -176,7 +184,7 @@ impl AnswerBody {
     /// Bytes for the caller.
     fn sent(&mut self, data: Bytes) -> Poll<Option<Result<Frame<Bytes>, AnswerError>>> {
         if let Some(call) = &mut self.call {
-            call.entry.record.bytes_out += data.len() as u64;
+            call.passes(&data);
         }
         if self.is_end_stream() {
             self.complete();
@@ -186,8 +194,8 @@ impl AnswerBody {
 
     /// The head and some of the body are out, and the rest cannot be looked into.
     fn unreadable(&mut self, why: Unreadable) -> Poll<Option<Result<Frame<Bytes>, AnswerError>>> {
-        if let Some(Call { entry, .. }) = &self.call {
-            let (route, request_id) = (&*entry.record.route, &*entry.record.request_id);
+        if let Some(Call { record, .. }) = &self.call {
+            let (route, request_id) = (record.route(), &*record.request_id);
             tracing::warn!(route, request_id, %why, "an answer is broken off: it cannot be searched for secrets");
         }
         self.broken(UNREADABLE)
@@ -195,7 +203,7 @@ impl AnswerBody {
 
     fn broken(&mut self, how: &'static str) -> Poll<Option<Result<Frame<Bytes>, AnswerError>>> {
         if let Some(call) = &mut self.call {
-            call.entry.record.ended = how;
+            call.record.ended = how;
         }
         Poll::Ready(Some(Err(AnswerError)))
     }
@@ -205,10 +213,10 @@ impl Drop for AnswerBody {
     fn drop(&mut self) {
         let finished = self.is_end_stream();
         if let Some(call) = &mut self.call
-            && call.entry.record.ended.is_empty()
+            && call.record.ended.is_empty()
             && !finished
         {
-            call.entry.record.ended = "caller-left";
+            call.record.ended = "caller-left";
         }
     }
 }

@@ -103,6 +103,11 @@ impl Operation {
     pub fn label(&self) -> String {
         self.ask.name.chars().take(LONGEST).collect()
     }
+
+    /// The API's own name of the call, cut in the same way.
+    pub fn call_label(&self) -> String {
+        self.call().chars().take(LONGEST).collect()
+    }
 }
 
 /// Every call that is known to deal in secrets. Of services that are secret-bearing as a whole, each known name.

@@ -92,6 +92,7 @@ impl Reason {
             Self::RateLimited(seconds) => format!("too many requests; the next may come in {seconds} s").into(),
             Self::ConcurrencyLimited => "too many requests at once; wait until one of them is answered".into(),
             Self::CredentialUnavailable => "the route's credential is not available; nothing was forwarded".into(),
+            Self::Unrecorded(why) => format!("{why}, so the call was not sent; try again later").into(),
             Self::SignFailed(error) => format!("the request cannot be signed: {error}").into(),
             Self::UpstreamUnresolved => "the upstream's host name does not resolve".into(),
             Self::UpstreamForbidden => {

@@ -14,6 +14,7 @@ use std::time::{Duration, Instant};
 use rustix::process::{Pid, Signal, kill_process};
 
 use super::caller::{Ask, Caller, Response};
+use super::line::flat;
 use super::naive::Keys;
 use super::{PATIENCE, eventually};
 
@@ -236,8 +237,13 @@ impl Gateway {
         Caller::to(self.admin).call(&super::ask("GET", path))
     }
 
-    /// The records of the request log so far.
+    /// The outcomes in the record so far, flat.
     pub fn records(&self) -> Vec<serde_json::Value> {
+        self.lines().iter().filter_map(flat).collect()
+    }
+
+    /// Every line of the record so far, as far as it goes to standard output.
+    pub fn lines(&self) -> Vec<serde_json::Value> {
         self.stdout.all().iter().map(|line| parse(line)).collect()
     }
 
@@ -256,8 +262,12 @@ impl Gateway {
     /// Waits for `count` records.
     #[track_caller]
     pub fn wait_for_records(&self, count: usize) -> Vec<serde_json::Value> {
-        eventually("the records are written", || self.stdout.all().len() >= count);
-        self.records()
+        let mut records = Vec::new();
+        eventually("the records are written", || {
+            records = self.records();
+            records.len() >= count
+        });
+        records
     }
 
     /// The events on standard error with this message so far.
@@ -272,6 +282,11 @@ impl Gateway {
     pub fn wait_for_event(&self, message: &str) -> serde_json::Value {
         eventually(message, || !self.events(message).is_empty());
         self.events(message).remove(0)
+    }
+
+    /// Everything on standard error so far.
+    pub fn log(&self) -> String {
+        self.stderr.all().join("\n")
     }
 
     /// Everything on standard output and standard error so far.

@@ -10,6 +10,7 @@
 
 pub mod caller;
 pub mod gateway;
+pub mod line;
 pub mod message;
 pub mod naive;
 pub mod upstream;

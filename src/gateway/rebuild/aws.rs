@@ -1,7 +1,8 @@
 //! Any other AWS service: segments of the path are re-encoded one by one, the body is hashed. A form names the action,
 //! so it is read whole.
 
-use super::{Request, form_fields, is_form};
+use super::{Request, form_fields, is_form, pairs};
+use crate::gateway::judge::Desk;
 use crate::gateway::payload::Source;
 use crate::operation::{self, Operation, aws::Call};
 use crate::outbound::{Content, Draft};
@@ -13,6 +14,7 @@ use crate::target::{EmptyValue, Segments, parameters, query, replace_prefix, seg
 pub(super) async fn rebuild(
     request: &Request<'_>,
     source: Source<'_>,
+    desk: &mut Desk<'_>,
 ) -> Result<(Draft, Content, Operation), Reason> {
     let (segments, service) = match &request.route.scheme {
         Scheme::SigV4(options) if options.normalize => (Segments::Normalize, options.service.as_str()),
@@ -27,6 +29,7 @@ pub(super) async fn rebuild(
     let mut fields = parameters(request.inbound.query.unwrap_or_default(), request.limits.parameters)?;
     fields.retain(|field| !is_query_credential(&field.shown_name()));
     let mut draft = request.draft(path, query(&fields, EmptyValue::AsSent));
+    desk.note(pairs(&fields));
     let is_form = is_form(request.head);
     let content = if is_form {
         let (form, reservation) = source.held(None, &mut draft.headers).await?;
@@ -38,6 +41,9 @@ pub(super) async fn rebuild(
         Content::Whole(body, _) if is_form => form_fields(body, request.limits.parameters)?,
         _ => Vec::new(),
     };
+    if !form.is_empty() {
+        desk.note(pairs(&fields).chain(pairs(&form)));
+    }
     let other_body = !is_form && !matches!(&content, Content::Whole(body, _) if body.is_empty());
     let (method, headers) = (request.head.method.as_str(), &draft.headers);
     let call = Call { service, method, path: &draft.path, query: &fields, form: &form, other_body, headers };

@@ -7,8 +7,9 @@
 use bytes::Bytes;
 use http::Method;
 
-use super::Request;
+use super::{Request, pairs};
 use crate::config::MethodRule;
+use crate::gateway::judge::Desk;
 use crate::gateway::payload::{Source, media_type};
 use crate::operation::{self, Operation};
 use crate::outbound::{Content, Draft};
@@ -19,6 +20,7 @@ use crate::target::{EmptyValue, Parameter, parameters, query, strict_path};
 pub(super) async fn rebuild(
     request: &Request<'_>,
     source: Source<'_>,
+    desk: &mut Desk<'_>,
     rule: MethodRule,
 ) -> Result<(Draft, Content, Operation), Reason> {
     let method = request.head.method.clone();
@@ -33,6 +35,7 @@ pub(super) async fn rebuild(
         return Err(Reason::TooManyParameters(limit));
     }
     fields.retain(|field| !is_reserved(&field.shown_name()));
+    desk.note(pairs(&fields));
     check(&fields)?;
     let command =
         fields.iter().find(|field| field.name == b"command").and_then(|field| field.value.as_deref());

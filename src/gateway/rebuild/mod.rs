@@ -12,6 +12,7 @@ use http::request::Parts;
 
 use super::admit::Inbound;
 use super::headers::towards_upstream;
+use super::judge::Desk;
 use super::payload::{Source, media_type};
 use crate::config::{Limits, Shape};
 use crate::operation::Operation;
@@ -28,27 +29,31 @@ struct Request<'r> {
     limits: &'r Limits,
 }
 
-/// Judges an operation before a body is read that says nothing of it. What is rebuilt is judged in any case.
-pub(super) type Early<'j> = &'j mut dyn FnMut(&Operation) -> Result<(), Reason>;
-
-/// Rebuilds a request for its route; gives the draft, its body, and the operation that both of them are.
+/// Rebuilds a request for the route of `desk`; gives the draft, its body, and the operation that both of them are. What
+/// a call says of itself is noted at the desk as soon as it is known, and judged there before a body is read that says
+/// nothing of it; what is rebuilt is the caller's to have judged in any case.
 pub(super) async fn rebuild(
-    route: &Route,
+    desk: &mut Desk<'_>,
     inbound: &Inbound<'_>,
     head: &Parts,
     source: Source<'_>,
     limits: &Limits,
-    early: Early<'_>,
 ) -> Result<(Draft, Content, Operation), Reason> {
+    let route = desk.route;
     let request = Request { route, inbound, head, limits };
     match route.shape {
-        Shape::Cloudstack { method } => cloudstack::rebuild(&request, source, method).await,
-        Shape::Zstack => zstack::rebuild(&request, source).await,
+        Shape::Cloudstack { method } => cloudstack::rebuild(&request, source, desk, method).await,
+        Shape::Zstack => zstack::rebuild(&request, source, desk).await,
         Shape::S3 { addressing, payload, chunked } => {
-            s3::rebuild(&request, source, early, addressing, payload, chunked).await
+            s3::rebuild(&request, source, desk, addressing, payload, chunked).await
         }
-        Shape::Aws => aws::rebuild(&request, source).await,
+        Shape::Aws => aws::rebuild(&request, source, desk).await,
     }
+}
+
+/// Names and values as the record takes them.
+fn pairs(fields: &[Parameter]) -> impl Iterator<Item = (&[u8], &[u8])> {
+    fields.iter().map(|field| (&*field.name, field.value.as_deref().unwrap_or_default()))
 }
 
 /// Whether the body is a form, which may name the call.

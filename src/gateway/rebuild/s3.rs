@@ -9,13 +9,14 @@ use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, Method};
 use md5::{Digest, Md5};
 
-use super::{Early, Request, form_fields, is_form};
+use super::{Request, form_fields, is_form, pairs};
 use crate::body::spool::Reservation;
 use crate::checksum::Algorithm;
 use crate::config::{Addressing, HostMatch, PayloadRule, UpstreamChunked};
+use crate::gateway::judge::Desk;
 use crate::gateway::payload::{Source, media_type};
 use crate::operation::Operation;
-use crate::operation::s3::{Call, Servers, objects_to_delete, s3, write_sources};
+use crate::operation::s3::{Call, Servers, decoded, objects_to_delete, s3, write_sources};
 use crate::outbound::{Content, Draft};
 use crate::reason::Reason;
 use crate::route::below;
@@ -26,7 +27,7 @@ use crate::target::{EmptyValue, Parameter, object_path, parameters, query};
 pub(super) async fn rebuild(
     request: &Request<'_>,
     mut source: Source<'_>,
-    early: Early<'_>,
+    desk: &mut Desk<'_>,
     addressing: Addressing,
     payload: PayloadRule,
     chunked: UpstreamChunked,
@@ -51,6 +52,7 @@ pub(super) async fn rebuild(
     let empty = if dialect.is_some() { EmptyValue::Bare } else { EmptyValue::AsSent };
 
     let (bucket, key) = bucket_and_key(request)?;
+    note(desk, &bucket, &key, &fields);
     let mut draft = request.draft(String::new(), query(&fields, empty));
     write_sources(&mut draft.headers)?;
     if addressing == Addressing::Virtual && is_host_label(&bucket) {
@@ -82,13 +84,14 @@ pub(super) async fn rebuild(
         // IAM and STS, which some servers speak at the root, name their calls in a form.
         let body = source.form().await?;
         let form = form_fields(&body, request.limits.parameters)?;
+        desk.note(pairs(&fields).chain(pairs(&form)));
         call.form = &form;
         let operation = s3(&call)?;
         return Ok((draft, Content::Whole(body, None), operation));
     }
     let mut operation = s3(&call)?;
     if !source.is_empty() && operation.call() != "s3:DeleteObjects" {
-        early(&operation)?;
+        desk.judge(&operation)?;
     }
     let headers = &mut draft.headers;
     if operation.call() == "s3:CompleteMultipartUpload" {
@@ -110,6 +113,13 @@ pub(super) async fn rebuild(
         headers.remove("x-amz-sdk-checksum-algorithm");
     }
     Ok((draft, content, operation))
+}
+
+/// Notes bucket and key beside what stands in the query.
+fn note(desk: &mut Desk<'_>, bucket: &str, key: &str, fields: &[Parameter]) {
+    let (bucket, key) = (decoded(bucket), decoded(key));
+    let place = [(&b"bucketName"[..], &*bucket), (&b"key"[..], &*key)];
+    desk.note(place.into_iter().filter(|(_, value)| !value.is_empty()).chain(pairs(fields)));
 }
 
 /// Whose administration could be at the other end. SigV2 is told by its dialect; Amazon by its name; any other SigV4

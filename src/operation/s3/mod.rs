@@ -182,7 +182,7 @@ fn under_prefixes(call: &Call<'_>, operation: &mut Operation) {
 }
 
 /// The bytes of what was strictly encoded.
-fn decoded(encoded: &str) -> Cow<'_, [u8]> {
+pub fn decoded(encoded: &str) -> Cow<'_, [u8]> {
     if !encoded.contains('%') {
         return Cow::Borrowed(encoded.as_bytes());
     }

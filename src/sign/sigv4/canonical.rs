@@ -128,8 +128,9 @@ pub(super) fn write_query(scratch: &mut Scratch) {
 /// Whether a hop may change a header, so that it is never signed; `authorization` itself is here too.
 fn is_hop_header(name: &str) -> bool {
     match name {
-        "accept-encoding" | "authorization" | "connection" | "expect" | "keep-alive" | "te" | "trailer"
-        | "transfer-encoding" | "upgrade" | "user-agent" | "via" | "x-amzn-trace-id" => true,
+        "accept-encoding" | "authorization" | "connection" | "expect" | "keep-alive" | "te"
+        | "traceparent" | "trailer" | "transfer-encoding" | "upgrade" | "user-agent" | "via"
+        | "x-amzn-trace-id" => true,
         other => other.starts_with("proxy-") || other.starts_with("sec-websocket-"),
     }
 }
