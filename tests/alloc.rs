@@ -222,3 +222,34 @@ fn chunks_allocate_nothing() {
         assert!(out.len() > 4 * data.len());
     }
 }
+
+/// A call costs nothing while nobody watches: nothing is made, and a bucket that is known is counted in place.
+#[test]
+fn reporting_to_nobody_allocates_nothing() {
+    let feed = countersign::live::Feed::default();
+    let reporter = feed.reporter();
+    reporter.count("bucket", 1, 1);
+    let mut made = 0;
+    let counted = allocations(|| {
+        for _ in 0..1_000 {
+            let call = reporter.clone();
+            assert!(!call.is_wanted());
+            call.sign("id", || unreachable!("nobody watches"));
+            call.count("bucket", 1, 1);
+            call.publish(|| {
+                made += 1;
+                countersign::live::Call::default()
+            });
+        }
+    });
+    assert_eq!((counted, made), (0, 0));
+    // The closures are what would allocate.
+    let _watch = feed.watch();
+    let counted = allocations(|| {
+        reporter.publish(|| countersign::live::Call {
+            id: "id".to_owned(),
+            ..countersign::live::Call::default()
+        });
+    });
+    assert!(counted > 0);
+}

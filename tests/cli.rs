@@ -69,7 +69,7 @@ fn help_and_version() {
     let version = place.run(&["--version"]).with(0);
     assert_eq!(version.out.trim(), format!("countersign {}", env!("CARGO_PKG_VERSION")));
     let help = place.run(&["--help"]).with(0);
-    for command in ["serve", "check", "demo", "route", "sign", "completions", "man"] {
+    for command in ["serve", "check", "demo", "route", "sign", "status", "completions", "man"] {
         assert!(help.out.lines().any(|line| line.trim_start().starts_with(command)), "{command}");
         assert!(place.run(&[command, "--help"]).with(0).out.contains("Usage: countersign"), "{command}");
     }
@@ -112,9 +112,11 @@ fn every_shipped_configuration_is_valid() {
         let text = std::fs::read_to_string(&path).unwrap();
         let text = text.replace("\"/etc/countersign/", &format!("\"{}/", place.path("etc")));
         let text = text.replace("\"/run/", &format!("\"{}/", place.path("run")));
+        let text = text.replace("\"/var/log/countersign/", &format!("\"{}/", place.path("")));
         let file = place.write("countersign.toml", &text);
         for named in quoted(&text, "{ file = \"") {
-            place.write(named.strip_prefix(&format!("{}/", place.path(""))).unwrap_or(named), "value");
+            let path = named.strip_prefix(&format!("{}/", place.path(""))).unwrap_or(named);
+            place.write(path, "a-value-of-some-length");
         }
         for name in quoted(&text, "systemd = \"") {
             place.write(&format!("systemd/{name}"), "value");
@@ -367,7 +369,7 @@ fn the_demo_accepts_every_scheme() {
     let records: Vec<_> =
         ended.out.lines().filter_map(|line| line.trim_start().strip_prefix("record ")).map(json).collect();
     assert_eq!(records.len(), 6);
-    assert!(records.iter().all(|record| record["status"] == 200), "{records:?}");
+    assert!(records.iter().all(|record| record["additionalEventData"]["status"] == 200), "{records:?}");
 }
 
 /// `countersign … | head -1`: the reader goes away in the middle of it.

@@ -45,8 +45,10 @@ fn links_lead_somewhere() {
         "README.md",
         "ARCHITECTURE.md",
         "CHANGELOG.md",
+        "docs/audit.md",
         "docs/errors.md",
         "docs/identity.md",
+        "docs/metrics.md",
         "docs/policy.md",
     ] {
         for link in between(&text(page), "](", ")").filter(|link| !link.contains("://")) {

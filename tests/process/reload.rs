@@ -81,6 +81,29 @@ fn what_a_reload_cannot_change_is_refused_by_name() {
     assert_eq!(metric(&gateway, "countersign_config_reload_success"), Some(0.0));
 }
 
+/// A chain has one writer, and what it was begun with holds until it ends.
+#[test]
+fn the_record_does_not_change_in_a_reload() {
+    let upstream = Upstream::ok();
+    let gateway = Setup::routes(&(cloud(&upstream) + "")).start();
+    let good = configuration(&gateway);
+    for changed in [
+        "[audit]\nfile = \"/var/log/audit.jsonl\"\n",
+        "[audit]\non-full = \"drop-reads\"\n",
+        "[audit]\nkey = { env = \"AUDIT_KEY\" }\n",
+    ] {
+        fs::write(&gateway.file, format!("{good}{}{changed}", zstack(&upstream))).unwrap();
+        let why = reload(&gateway, REFUSED)["error"].as_str().unwrap().to_owned();
+        assert!(why.contains("`audit`") && why.contains("restart"), "{why}");
+        gateway.call(&list()).passed(200);
+        gateway.call(&ask("GET", "/zstack/v1/hosts")).refused(404, "route-not-found");
+    }
+    // What says the same changes nothing.
+    fs::write(&gateway.file, format!("{good}{}[audit]\non-full = \"refuse\"\n", zstack(&upstream))).unwrap();
+    reload(&gateway, GOOD);
+    gateway.call(&ask("GET", "/zstack/v1/hosts")).passed(200);
+}
+
 /// Reloads of good and bad files while requests flow: not one of them fails.
 #[test]
 fn reloads_under_load_lose_nothing() {

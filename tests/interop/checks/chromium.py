@@ -3,6 +3,7 @@
 It starts one browser with a profile of its own and ends it; what pages do is the business of the checks.
 """
 
+import base64
 import contextlib
 import fcntl
 import json
@@ -53,6 +54,7 @@ class Chromium:
         os.close(commands)
         os.close(answers)
         self._waiting, self._last, self._lock = {}, 0, threading.Lock()
+        self._events = []
         threading.Thread(target=self._listen, daemon=True).start()
 
     def __enter__(self):
@@ -75,7 +77,9 @@ class Chromium:
             while data := pipe.read(1 << 16):
                 *messages, rest = (rest + data).split(b"\0")
                 for message in map(json.loads, messages):
-                    if waiting := self._waiting.pop(message.get("id"), None):
+                    if "method" in message:
+                        self._events.append(message)
+                    elif waiting := self._waiting.pop(message.get("id"), None):
                         waiting.put(message)
         for waiting in list(self._waiting.values()):
             waiting.put({"error": {"message": "the browser is gone"}})
@@ -96,6 +100,10 @@ class Chromium:
     def version(self):
         """Its name and version."""
         return self.call("Browser.getVersion")["product"]
+
+    def events(self, session, *methods):
+        """The parameters of every event of a tab with one of these names so far."""
+        return [event["params"] for event in list(self._events) if event.get("sessionId") == session and event["method"] in methods]
 
     @contextlib.contextmanager
     def page(self, url="about:blank"):
@@ -129,3 +137,47 @@ class Page:
         if "exceptionDetails" in result:
             raise RuntimeError(result["exceptionDetails"].get("exception", {}).get("description") or result["exceptionDetails"]["text"])
         return result["result"].get("value")
+
+    def watch(self):
+        """From now on what goes wrong in the tab is kept; see `complaints`."""
+        for domain in ("Runtime", "Log", "Network"):
+            self.call(f"{domain}.enable")
+
+    def complaints(self):
+        """Uncaught exceptions, and everything that the console or the browser said of errors and warnings."""
+        found = [event["exceptionDetails"].get("exception", {}).get("description") or event["exceptionDetails"]["text"] for event in self.events("Runtime.exceptionThrown")]
+        found += [f"{event['type']}: {[arg.get('value', arg.get('description')) for arg in event['args']]}" for event in self.events("Runtime.consoleAPICalled") if event["type"] in ("error", "warning", "assert")]
+        found += [f"{event['entry']['level']}: {event['entry']['text']} {event['entry'].get('url', '')}" for event in self.events("Log.entryAdded") if event["entry"]["level"] in ("error", "warning")]
+        return found
+
+    def events(self, *methods):
+        """The parameters of the tab's events with one of these names."""
+        return self._browser.events(self._session, *methods)
+
+    def call(self, method, **parameters):
+        """One command of the protocol to this tab."""
+        return self._browser.call(method, self._session, **parameters)
+
+    def look(self, width, height=900, *, dark=False, scripts=True):
+        """Makes the tab so many points wide, as a reader who wants it light or dark, with scripts or without."""
+        self.call("Emulation.setDeviceMetricsOverride", width=width, height=height, deviceScaleFactor=1, mobile=False)
+        self.call("Emulation.setEmulatedMedia", features=[{"name": "prefers-color-scheme", "value": "dark" if dark else "light"}])
+        self.call("Emulation.setScriptExecutionDisabled", value=not scripts)
+
+    def press(self, key, code=None, modifiers=0):
+        """A key, pressed and let go: `Tab`, `Escape`, `Enter`, or a character."""
+        virtual = {"Tab": 9, "Enter": 13, "Escape": 27, "ArrowUp": 38, "ArrowDown": 40}.get(key, ord(key[0].upper()))
+        text = {"text": "\r" if key == "Enter" else key} if len(key) == 1 or key == "Enter" else {}
+        common = {"key": key, "code": code or key, "windowsVirtualKeyCode": virtual, "modifiers": modifiers}
+        self.call("Input.dispatchKeyEvent", type="keyDown", **common, **text)
+        self.call("Input.dispatchKeyEvent", type="keyUp", **common)
+
+    def picture(self, path, *, whole=False):
+        """What of the page is in sight, or all of it, as a PNG file."""
+        options = {}
+        if whole:
+            size = self.call("Page.getLayoutMetrics")["cssContentSize"]
+            options = {"captureBeyondViewport": True, "clip": {"x": 0, "y": 0, "width": size["width"], "height": size["height"], "scale": 1}}
+        shot = self.call("Page.captureScreenshot", format="png", **options)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(base64.b64decode(shot["data"]))

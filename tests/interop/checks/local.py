@@ -1,9 +1,9 @@
 """Local keys as the checks hold them, and the gateway's log as it tells who called."""
 
-import json
 import os
 import time
 
+from records import outcomes
 from world import WORK
 
 KEY = ("LOCALINTEROP01", os.environ["LOCAL_SECRET_KEY"])
@@ -32,7 +32,7 @@ class Log:
     def since_last(self):
         """The records of calls that ended since this was asked before."""
         time.sleep(0.2)  # a line is written after its answer
-        lines = [json.loads(line) for line in self._path.read_text(encoding="utf-8").splitlines()]
+        lines = list(outcomes(self._path))
         fresh, self._read = lines[self._read :], len(lines)
         return fresh
 

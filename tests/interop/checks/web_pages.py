@@ -14,6 +14,7 @@ from collections import Counter
 from urllib.parse import quote
 
 from chromium import Chromium
+from records import outcomes
 from relay import Relay
 from table import row
 from world import REPOSITORY, WORK, Journal, admin_port, exchange, gateway_port, tls_port
@@ -177,7 +178,7 @@ def log_agrees(field):
 def log_lines(gateway):
     """What the gateway has logged."""
     time.sleep(0.2)
-    return [json.loads(line) for line in (WORK / "gateway" / gateway / "stdout.log").read_text().splitlines()]
+    return list(outcomes(WORK / "gateway" / gateway / "stdout.log"))
 
 
 def over_tls(field, origin):

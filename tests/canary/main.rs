@@ -3,20 +3,22 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::format_push_string)]
 
-#[path = "support/program.rs"]
+mod hunt;
+#[path = "../support/program.rs"]
 mod program;
+mod record;
+#[path = "../support/mod.rs"]
 mod support;
-#[path = "support/tls.rs"]
+#[path = "../support/tls.rs"]
 mod tls;
 
 use std::fs;
 use std::io::BufRead;
 use std::process::Command;
 
-use base64::Engine as _;
-use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use bytes::Bytes;
 use http_body_util::Full;
+use hunt::{Hunt, spellings};
 use program::{Place, finish};
 use support::naive::Keys;
 use support::*;
@@ -34,84 +36,6 @@ fn permanent() -> Keys {
 
 fn temporary() -> Keys {
     Keys { id: TEMPORARY_ID.into(), secret: TEMPORARY.into(), token: Some(TOKEN.into()) }
-}
-
-/// A text in the spellings that it could leak in.
-fn spellings(text: &str) -> Vec<String> {
-    let bytes = text.as_bytes();
-    let json = serde_json::to_string(text).unwrap();
-    vec![
-        text.to_owned(),
-        naive::encoded(bytes, "-._~"),
-        naive::encoded(bytes, "-._~").replace("%20", "+"),
-        STANDARD.encode(bytes).trim_end_matches('=').to_owned(),
-        URL_SAFE_NO_PAD.encode(bytes),
-        naive::hex(bytes),
-        naive::hex(bytes).to_uppercase(),
-        json.trim_matches('"').to_owned(),
-        format!("{bytes:?}").trim_matches(['[', ']']).to_owned(),
-    ]
-}
-
-/// What must be nowhere, and what it is.
-#[derive(Default)]
-struct Hunt(Vec<(&'static str, String)>);
-
-impl Hunt {
-    fn secrets() -> Self {
-        let mut hunt = Self::default();
-        for (what, secret) in [("secret key", SECRET), ("temporary key", TEMPORARY), ("session token", TOKEN)]
-        {
-            hunt.add(what, secret);
-            // A part of it would be too much already.
-            hunt.add(what, &secret[..18]);
-        }
-        hunt
-    }
-
-    fn add(&mut self, what: &'static str, text: &str) {
-        self.0.extend(spellings(text).into_iter().map(|spelling| (what, spelling)));
-    }
-
-    /// The signatures of a request as an upstream saw it.
-    fn add_signatures(&mut self, request: &Request) -> usize {
-        let mut found = Vec::new();
-        if let Some(authorization) = request.headers.one("authorization") {
-            let signature = authorization.rsplit(['=', ':']).find(|part| !part.is_empty()).unwrap();
-            // A version 2 signature ends in `=` itself.
-            let after_colon = authorization.rsplit_once(':').map_or(signature, |(_, rest)| rest);
-            found.push(if authorization.starts_with("AWS4") { signature } else { after_colon }.to_owned());
-            found.push(authorization.to_owned());
-        }
-        let text = request.text();
-        for place in [request.query().unwrap_or_default(), &text] {
-            for field in place.split(['&', ';', '\r', '\n']) {
-                if let Some(value) =
-                    field.strip_prefix("signature=").or(field.strip_prefix("chunk-signature="))
-                {
-                    let plain = naive::decoded(value, true).unwrap();
-                    found.push(String::from_utf8(plain).unwrap());
-                }
-            }
-        }
-        for signature in &found {
-            assert!(signature.len() >= 27, "that is no signature: {signature}");
-            self.add("signature", signature);
-        }
-        found.len()
-    }
-
-    /// Fails if `text`, which is `place`, holds any of it.
-    #[track_caller]
-    fn assert_absent(&self, place: &str, text: &str) {
-        for (what, spelling) in &self.0 {
-            if let Some(at) = text.find(spelling.as_str()) {
-                let start = text[..at].rfind('\n').map_or(0, |line| line + 1);
-                // The line without what must not be shown.
-                panic!("{place} holds a {what}: {:?} ...", &text[start..at]);
-            }
-        }
-    }
 }
 
 #[test]
@@ -247,11 +171,13 @@ async fn nothing_that_a_gateway_says_holds_a_secret() {
     let ready = gateway.admin("/readyz");
     assert_eq!(ready.status, 503, "one credential does not fit its scheme");
     hunt.assert_absent("/readyz", &ready.text());
-    // Logs name credentials, not even their access keys.
+    hunt.assert_absent("the record and the log", &output);
+    assert!(output.contains("\"credential\":\"key\"") && output.contains("temporary"), "names are logged");
+    // The record states access keys; the log names credentials, not even those.
+    assert!(output.contains(&format!("\"accessKeyId\":\"{ID}\"")), "the record says which key was used");
     hunt.add("access key", ID);
     hunt.add("access key", TEMPORARY_ID);
-    hunt.assert_absent("the log", &output);
-    assert!(output.contains("\"credential\":\"key\"") && output.contains("temporary"), "names are logged");
+    hunt.assert_absent("the log", &gateway.log());
     let cmdline = fs::read(format!("/proc/{}/cmdline", gateway.pid())).unwrap();
     hunt.assert_absent("the command line", &String::from_utf8_lossy(&cmdline));
 }
@@ -416,6 +342,6 @@ fn a_panic_tells_its_place_and_nothing_else() {
     let out = command.output().unwrap();
     let text = format!("{}{}", String::from_utf8_lossy(&out.stdout), String::from_utf8_lossy(&out.stderr));
     assert!(out.status.success(), "the child itself is sound");
-    assert!(text.contains("internal error") && text.contains("canary.rs:"), "{text}");
+    assert!(text.contains("internal error") && text.contains("canary/main.rs:"), "{text}");
     Hunt::secrets().assert_absent("a panic", &text);
 }
