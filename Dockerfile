@@ -7,10 +7,10 @@
 # the socket). The configuration and the files that it names must be readable by uid 65532.
 FROM rust:1.95-slim-bookworm AS build
 WORKDIR /src
-# aws-lc-rs (TLS) compiles C; the image brings gcc and libc, and on this target aws-lc-sys needs no cmake.
+# aws-lc-rs (TLS), SQLite and zstd compile C; the image brings gcc and libc, and on this target aws-lc-sys needs no cmake.
 # First the dependencies alone, so that a change of our own sources does not rebuild them.
-COPY Cargo.toml Cargo.lock ./
-# The manifest names the benchmark; cargo wants it to be there.
+COPY Cargo.toml Cargo.lock build.rs ./
+# The manifest names the benchmarks; cargo wants them to be there.
 COPY benches ./benches
 RUN mkdir -p src && echo '' > src/lib.rs && echo 'fn main() {}' > src/main.rs \
     && cargo build --release --locked --bin countersign \
