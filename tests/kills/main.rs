@@ -242,6 +242,6 @@ fn no_kill_breaks_the_record_or_hides_a_call() {
     println!("{counts:?} in {:?}", start.elapsed());
     assert!(counts.changes_seen_upstream > counts.kills, "{counts:?}");
     assert!(counts.refused > 0 && counts.in_doubt > 0, "{counts:?}");
-    // A torn end stays until the next start that gets so far.
-    assert!(counts.mended > 0 && counts.mended <= counts.torn, "{counts:?}");
+    // A torn end stays until the next start that gets so far; a kill in the middle of a long write tears one too.
+    assert!(counts.mended > 0 && counts.mended <= counts.torn + counts.kills, "{counts:?}");
 }
