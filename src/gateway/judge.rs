@@ -1,7 +1,6 @@
 //! Policy, asked about a call: the decision goes into the record, a refusal to the caller.
 
 use crate::audit::Record;
-use crate::audit::event;
 use crate::audit::parameters::{Hasher, Parameters};
 use crate::config::Enforcement;
 use crate::operation::{Access, Operation, Tier};
@@ -36,11 +35,7 @@ impl Desk<'_> {
         record.operation = operation.label();
         record.call = operation.call_label();
         record.read_only = operation.access == Access::Read;
-        record.decision = Some(match decision.verdict {
-            Verdict::Allow => event::Decision::Allow,
-            Verdict::Learn => event::Decision::Learn,
-            Verdict::Deny => event::Decision::Deny,
-        });
+        record.decision = Some(decision.verdict);
         record.rule = decision.rule.clone();
         record.resources.clear();
         record.resources.push(decision.ask.resource.clone());

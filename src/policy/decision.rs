@@ -2,18 +2,9 @@
 
 use std::sync::Arc;
 
+/// Whether a call passes, as the record says it too.
+pub use crate::audit::event::Decision as Verdict;
 use crate::operation::{Ask, Tier};
-
-/// Whether a call passes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Verdict {
-    /// It does.
-    Allow,
-    /// It does because the route learns; enforced, a rule would refuse it.
-    Learn,
-    /// It does not.
-    Deny,
-}
 
 /// Whose rule decided.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -56,10 +47,6 @@ pub struct Decision<'o> {
 impl Decision<'_> {
     /// The word for records and metrics.
     pub fn word(&self) -> &'static str {
-        match self.verdict {
-            Verdict::Allow => "allow",
-            Verdict::Learn => "learn",
-            Verdict::Deny => "deny",
-        }
+        self.verdict.word()
     }
 }

@@ -103,3 +103,18 @@ fn kept(gateway: &Gateway, count: usize) -> Vec<Value> {
     });
     calls
 }
+
+/// A gateway that is not ready: its one route's credential cannot be had.
+fn not_ready(upstream: &Upstream) -> Gateway {
+    let text =
+        "[credentials.missing]\naccess-key = { env = \"COUNTERSIGN_TEST_NOT_SET\" }\nsecret-key = { env = \
+                \"COUNTERSIGN_TEST_NOT_SET\" }\n"
+            .to_owned()
+            + &route(
+                "a",
+                "path = \"/a\"",
+                &format!("\"{}\"", upstream.url()),
+                "zstack = { credential = \"missing\" }",
+            );
+    Setup::routes(&text).start()
+}

@@ -118,17 +118,7 @@ fn status_and_history_agree_with_the_metrics() {
 #[test]
 fn readiness_and_reloads_show() {
     let upstream = Upstream::ok();
-    let text =
-        "[credentials.missing]\naccess-key = { env = \"COUNTERSIGN_TEST_NOT_SET\" }\nsecret-key = { env = \
-                \"COUNTERSIGN_TEST_NOT_SET\" }\n"
-            .to_owned()
-            + &route(
-                "a",
-                "path = \"/a\"",
-                &format!("\"{}\"", upstream.url()),
-                "zstack = { credential = \"missing\" }",
-            );
-    let gateway = Setup::routes(&text).start();
+    let gateway = not_ready(&upstream);
     let status = json(&gateway, "/status");
     assert_eq!(status["ready"], false);
     let fault = status["faults"][0].as_str().unwrap();

@@ -37,17 +37,7 @@ fn a_ready_gateway_is_exit_0() {
 #[test]
 fn one_that_is_not_ready_is_exit_4_and_says_why() {
     let upstream = Upstream::ok();
-    let text =
-        "[credentials.missing]\naccess-key = { env = \"COUNTERSIGN_TEST_NOT_SET\" }\nsecret-key = { env = \
-                \"COUNTERSIGN_TEST_NOT_SET\" }\n"
-            .to_owned()
-            + &route(
-                "a",
-                "path = \"/a\"",
-                &format!("\"{}\"", upstream.url()),
-                "zstack = { credential = \"missing\" }",
-            );
-    let gateway = Setup::routes(&text).start();
+    let gateway = not_ready(&upstream);
     let (code, out, _) = status(&["--admin", &gateway.admin.to_string(), "--format", "text"]);
     assert_eq!(code, Some(4));
     assert!(out.contains("is not ready") && out.contains("credential-unavailable missing"), "{out}");
