@@ -211,7 +211,8 @@ pub fn serve(path: &Path, format: Format) -> Result<Ended, StartError> {
     let (hup, usr1) = (on(SignalKind::hangup())?, on(SignalKind::user_defined1())?);
     let metrics = Arc::new(Metrics::default());
     let world = World::load(path, metrics.clone())?;
-    let (scribe, writer) = record(&world.config().audit, format)?;
+    let audit = &world.config().audit;
+    let (scribe, writer) = record(audit, sink(audit, format))?;
     let admin = world.config().server.admin.map(admin::Listener::bind).transpose();
     let admin = admin.map_err(|(address, error)| {
         StartError::System(format!("cannot listen on {address} (admin)"), error)
@@ -238,15 +239,22 @@ pub fn serve(path: &Path, format: Format) -> Result<Ended, StartError> {
     Ok(ended)
 }
 
-/// Opens the record, and starts the thread that writes it.
-fn record(audit: &config::Audit, format: Format) -> Result<(Scribe, Writer), StartError> {
-    let key = audit.key.as_ref().map(record_key).transpose()?;
-    let hasher = key.as_ref().map_or_else(Hasher::random, Hasher::keyed);
-    let sink = match (&audit.file, format) {
+/// Where calls are recorded: in the file of the configuration, otherwise on standard output.
+fn sink(audit: &config::Audit, format: Format) -> Sink {
+    match (&audit.file, format) {
         (Some(file), _) => Sink::File(file.clone()),
         (None, Format::Json) => Sink::Stream(Box::new(io::stdout())),
         (None, Format::Text) => Sink::Text(Box::new(io::stdout())),
-    };
+    }
+}
+
+/// Opens the record, and starts the thread that writes it.
+///
+/// # Errors
+/// Its key, or what keeps it from being opened.
+pub fn record(audit: &config::Audit, sink: Sink) -> Result<(Scribe, Writer), StartError> {
+    let key = audit.key.as_ref().map(record_key).transpose()?;
+    let hasher = key.as_ref().map_or_else(Hasher::random, Hasher::keyed);
     let rotation = Rotation { size: audit.rotate_size, age: audit.rotate_age };
     let (recorder, writer) = writer::start(Settings { sink, key, rotation, retain: audit.retain })?;
     Ok((Scribe { recorder, hasher, on_full: audit.on_full }, writer))

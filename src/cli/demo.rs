@@ -21,17 +21,14 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::signal::unix::{SignalKind, signal};
 
 use super::{FAILED, NO, output};
-use crate::audit::parameters::Hasher;
-use crate::audit::segments::Rotation;
-use crate::audit::writer::{self, Settings, Sink};
+use crate::audit::writer::Sink;
 use crate::config;
 use crate::credentials;
 use crate::demo::{Verifiers, endpoints};
-use crate::gateway::Scribe;
 use crate::live::Feed;
 use crate::metrics::Metrics;
 use crate::reload::World;
-use crate::server::Workers;
+use crate::server::{Workers, record};
 use crate::sign::Signer;
 
 #[derive(clap::Args)]
@@ -146,11 +143,7 @@ async fn demo(once: bool) -> Result<bool, Box<dyn std::error::Error>> {
     let metrics = Arc::new(Metrics::default());
     let world = World::new(parsed, metrics.clone())?;
     let (lines, records) = channel();
-    let audit = config::Audit::default();
-    let rotation = Rotation { size: audit.rotate_size, age: audit.rotate_age };
-    let sink = Sink::Stream(Box::new(Lines(lines)));
-    let (recorder, _writer) = writer::start(Settings { sink, key: None, rotation, retain: audit.retain })?;
-    let scribe = Scribe { recorder, hasher: Hasher::random(), on_full: audit.on_full };
+    let (scribe, _writer) = record(&world.config().audit, Sink::Stream(Box::new(Lines(lines))))?;
     let mut workers = Workers::start(world.config(), &world.snapshot(), &scribe, &metrics, &Feed::default())?;
     let port = workers.ports.first().copied().flatten().unwrap_or_default();
     let gateway = SocketAddr::from((std::net::Ipv4Addr::LOCALHOST, port));
