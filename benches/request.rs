@@ -155,7 +155,7 @@ fn configuration(upstream: SocketAddr, folder: &Path, identity: &str) -> String 
          [server]\nlisten = [\"127.0.0.1:0\"]\nworkers = 1\n\
          [credentials.store]\naccess-key = {}\nsecret-key = {}\n\
          [clients.job]\n{condition}\n\
-         [[routes]]\nname = \"store\"\npath = \"/\"\nupstream = \"http://{upstream}\"\n\
+         [routes.store]\nmatch = {{ path = \"/\" }}\nupstream = \"http://{upstream}\"\n\
          sign.s3-v4 = {{ credential = \"store\", region = \"eu-central-1\" }}\n\
          clients = [\"job\"]\n\
          allow = [\"s3:GetObject bucket/*\", \"s3:ListBucket bucket\"]\ndeny = [\"s3:* secret/*\"]\n",
