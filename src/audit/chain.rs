@@ -6,13 +6,14 @@
 //!
 //! `ledger::verify` shares no code with this file, on purpose.
 
-use std::fmt::{self, Write as _};
+use std::fmt;
 
 use hmac::{Hmac, KeyInit as _, Mac as _};
 use sha2::{Digest as _, Sha256};
 use zeroize::Zeroizing;
 
 use crate::secret::Secret;
+use crate::sign::encode::hex32;
 
 /// The hash before the first line.
 const GENESIS: [u8; 32] = [0; 32];
@@ -39,11 +40,12 @@ impl fmt::Display for Head {
 
 /// 64 lower-case digits.
 pub(super) fn hex(hash: &[u8; 32]) -> String {
-    let mut text = String::with_capacity(DIGITS);
-    for byte in hash {
-        let _ = write!(text, "{byte:02x}");
-    }
-    text
+    digits(&hex32(hash)).to_owned()
+}
+
+/// Digits as the text that they are.
+pub(super) fn digits(hex: &[u8; DIGITS]) -> &str {
+    std::str::from_utf8(hex).unwrap_or_default()
 }
 
 /// How hashes are made; holds the key, and is wiped with it.
@@ -134,7 +136,7 @@ impl Chain {
         out.extend_from_slice(seq.to_string().as_bytes());
         let hash = self.algorithm.hash(&self.previous_hash(), &out[start..]);
         out.extend_from_slice(HASH);
-        out.extend_from_slice(hex(&hash).as_bytes());
+        out.extend_from_slice(&hex32(&hash));
         out.extend_from_slice(END);
         out.push(b'\n');
         self.last = Some(Head { seq, hash });

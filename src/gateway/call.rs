@@ -2,6 +2,8 @@
 //!
 //! A guard: whatever becomes of the call, and wherever it is dropped, it is counted once and its record is written.
 
+use std::cell::RefCell;
+use std::rc::Rc;
 use std::sync::Arc;
 
 use http::HeaderMap;
@@ -9,21 +11,50 @@ use http::response::Parts;
 
 use crate::audit::event::Kind;
 use crate::audit::{Record, Recorder, Who};
+use crate::caller::Peer;
 use crate::live::Reporter;
 use crate::metrics::{Metrics, RefusedLabels, RejectedLabels, RequestLabels, class_label, method_label};
 use crate::reason::Reason;
 use crate::snapshot::Route;
 use crate::trace::Trace;
 
+use super::Gateway;
 use super::quota::Places;
 use super::rejection::Rejection;
 use super::watch;
+
+/// Records of calls that are over: the next ones are written in their room.
+#[derive(Default)]
+pub(super) struct Records(RefCell<Vec<Record>>);
+
+/// Records that a worker keeps room for.
+const KEPT: usize = 64;
+
+impl Records {
+    /// The record of a call that arrives now.
+    pub(super) fn open(&self, source: &Peer, method: &str, agent: Option<&[u8]>) -> Record {
+        let spare = self.0.borrow_mut().pop();
+        match spare {
+            Some(spare) => spare.reopen(source, method, agent),
+            None => Record::open(source, method, agent),
+        }
+    }
+
+    /// Takes the room of a record that is written.
+    fn keep(&self, record: &mut Record) {
+        let mut spare = self.0.borrow_mut();
+        if spare.len() < KEPT {
+            spare.push(record.take());
+        }
+    }
+}
 
 /// A call from its arrival to the last byte of its answer.
 pub(super) struct Call {
     /// What is known of it.
     pub(super) record: Record,
     recorder: Recorder,
+    records: Rc<Records>,
     route: Option<Arc<Route>>,
     places: Option<Places>,
     metrics: Arc<Metrics>,
@@ -38,15 +69,15 @@ impl Call {
     pub(super) fn open(
         mut record: Record,
         headers: &HeaderMap,
-        recorder: &Recorder,
-        metrics: &Arc<Metrics>,
-        reporter: &Reporter,
+        gateway: &Gateway,
     ) -> Self {
+        let Gateway { scribe, metrics, reporter, records, .. } = gateway;
         let continued = Trace::continued(headers);
         record.trace = continued.or_else(|| reporter.is_exported().then(Trace::begun));
         Self {
             record,
-            recorder: recorder.clone(),
+            recorder: scribe.recorder.clone(),
+            records: records.clone(),
             route: None,
             places: None,
             metrics: metrics.clone(),
@@ -139,5 +170,6 @@ impl Drop for Call {
             watch::count(&self.reporter, route, record);
         }
         self.reporter.publish(|| watch::call(record));
+        self.records.keep(&mut self.record);
     }
 }

@@ -67,7 +67,7 @@ impl DryRun {
             Rc::<Meter>::default(),
             Cover::default(),
         )?;
-        let (hasher, mut record) = (Hasher::random(), Record::open(String::new(), "", None));
+        let (hasher, mut record) = (Hasher::random(), Record::open("", "", None));
         let mut desk = Desk { route: &route, client: None, hasher: &hasher, record: &mut record };
         let (mut draft, content, operation) =
             rebuild(&mut desk, &inbound, &head, source, &world.limits).await?;

@@ -148,7 +148,7 @@ impl Gateway {
         };
         let payload = form.as_deref().map_or(Payload::Unsigned, Payload::Whole);
         let claim = entrance.claim((family, place), &signed, payload, &mut self.scratch.borrow_mut())?;
-        progress.call.record.local_key = recorded(&claim.key);
+        recorded(&claim.key).clone_into(&mut progress.call.record.local_key);
         let now = Timestamp::now();
         let judge = |claim, payload| {
             let scratch = &mut self.scratch.borrow_mut();
@@ -259,7 +259,7 @@ fn covered(verified: &Verified<'_>, head: &Parts) -> Result<Cover, Reason> {
 }
 
 /// A key id as the record shows it. A text that is no id could be a secret in the wrong place.
-fn recorded(key: &str) -> String {
+fn recorded(key: &str) -> &str {
     let good = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.');
-    if key.len() <= LONGEST_KEY && key.bytes().all(good) { key.to_owned() } else { "(no id)".to_owned() }
+    if key.len() <= LONGEST_KEY && key.bytes().all(good) { key } else { "(no id)" }
 }

@@ -2,7 +2,7 @@
 
 use crate::audit::Record;
 use crate::audit::event;
-use crate::audit::parameters::{Hasher, Parameters};
+use crate::audit::parameters::Hasher;
 use crate::config::Enforcement;
 use crate::operation::{Access, Operation, Tier};
 use crate::policy::{self, By, Cause, Decision, Verdict, learn};
@@ -26,15 +26,15 @@ pub(super) struct Desk<'d> {
 impl Desk<'_> {
     /// Notes the call's parameters, decoded; before the call is judged, so that refused calls have theirs too.
     pub(super) fn note<'p>(&mut self, pairs: impl IntoIterator<Item = (&'p [u8], &'p [u8])>) {
-        self.record.parameters = Parameters::of(family(self.route), pairs, self.hasher).into_owned();
+        self.record.parameters.note(family(self.route), pairs, self.hasher);
     }
 
     /// Judges what the call asks for, before anything of it is sent.
     pub(super) fn judge(&mut self, operation: &Operation) -> Result<(), Reason> {
         let decision = decide(self.route, self.client, operation);
         let record = &mut *self.record;
-        record.operation = operation.label();
-        record.call = operation.call_label();
+        operation.label().clone_into(&mut record.operation);
+        operation.call_label().clone_into(&mut record.call);
         record.read_only = operation.access == Access::Read;
         record.decision = Some(match decision.verdict {
             Verdict::Allow => event::Decision::Allow,
@@ -42,8 +42,7 @@ impl Desk<'_> {
             Verdict::Deny => event::Decision::Deny,
         });
         record.rule = decision.rule.clone();
-        record.resources.clear();
-        record.resources.push(decision.ask.resource.clone());
+        record.is_about(&decision.ask.resource);
         let others = operation.asks().map(|ask| &ask.resource);
         for other in others.filter(|resource| !resource.is_empty()) {
             // Their count is bounded by the length of the body that names them.

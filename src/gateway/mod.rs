@@ -24,6 +24,7 @@ mod scribe;
 mod watch;
 
 use std::cell::{Cell, RefCell};
+use std::fmt::Write as _;
 use std::panic::AssertUnwindSafe;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -57,7 +58,7 @@ use crate::sign::{Scratch, Signer, Stages};
 use crate::snapshot::{Route, Snapshot};
 use crate::trace::TRACEPARENT;
 use crate::upstream::{Answer, Pools};
-use call::Call;
+use call::{Call, Records};
 use identify::{Asking, Caller, use_up};
 use judge::Desk;
 use received::Received;
@@ -94,6 +95,8 @@ pub struct Gateway {
     draining: tokio_watch::Receiver<bool>,
     /// What those who watch are told through.
     reporter: Reporter,
+    /// Room for records.
+    records: Rc<Records>,
 }
 
 /// Counts a request in progress on its connection, also when the request is abandoned.
@@ -149,7 +152,8 @@ impl Gateway {
         reporter: Reporter,
     ) -> Self {
         let (pools, scratch) = (Pools::default(), RefCell::default());
-        Self { world, scribe, metrics, pools, scratch, store, draining, reporter }
+        let records = Rc::default();
+        Self { world, scribe, metrics, pools, scratch, store, draining, reporter, records }
     }
 
     /// Answers a request, whatever it is; never an error.
@@ -160,8 +164,8 @@ impl Gateway {
     ) -> Response<AnswerBody> {
         let headers = request.headers();
         let agent = headers.get(USER_AGENT).map(HeaderValue::as_bytes);
-        let record = Record::open(connection.peer.to_string(), request.method().as_str(), agent);
-        let call = Call::open(record, headers, &self.scribe.recorder, &self.metrics, &self.reporter);
+        let record = self.records.open(&connection.peer, request.method().as_str(), agent);
+        let call = Call::open(record, headers, self);
         let mut progress = Progress { call, protocol: Protocol::Problem, meter: Rc::default(), close: false };
         let in_progress = InProgress::on(connection);
         // A defect in here costs its own request an error 500, not the worker its other connections.
@@ -187,7 +191,9 @@ impl Gateway {
         let (head, incoming) = request.into_parts();
         let peer = connection.caller(&head.headers, &world.listeners[connection.listener]);
         if peer.proxy.is_some() {
-            progress.call.record.source = peer.to_string();
+            let source = &mut progress.call.record.source;
+            source.clear();
+            let _ = write!(source, "{peer}");
         }
         let inbound = admit::admit(&head, connection, &world).inspect_err(|_| progress.close = true)?;
 
