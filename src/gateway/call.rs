@@ -2,7 +2,6 @@
 //!
 //! A guard: whatever becomes of the call, and wherever it is dropped, it is counted once and its record is written.
 
-use std::cell::RefCell;
 use std::rc::Rc;
 use std::sync::Arc;
 
@@ -11,9 +10,8 @@ use http::response::Parts;
 
 use crate::audit::event::Kind;
 use crate::audit::{Record, Recorder, Who};
-use crate::caller::Peer;
 use crate::live::Reporter;
-use crate::metrics::{Metrics, RefusedLabels, RejectedLabels, RequestLabels, class_label, method_label};
+use crate::metrics::{Answered, Metrics, RefusedLabels, RejectedLabels};
 use crate::reason::Reason;
 use crate::snapshot::Route;
 use crate::trace::Trace;
@@ -21,40 +19,15 @@ use crate::trace::Trace;
 use super::Gateway;
 use super::quota::Places;
 use super::rejection::Rejection;
+use super::room::Room;
 use super::watch;
-
-/// Records of calls that are over: the next ones are written in their room.
-#[derive(Default)]
-pub(super) struct Records(RefCell<Vec<Record>>);
-
-/// Records that a worker keeps room for.
-const KEPT: usize = 64;
-
-impl Records {
-    /// The record of a call that arrives now.
-    pub(super) fn open(&self, source: &Peer, method: &str, agent: Option<&[u8]>) -> Record {
-        let spare = self.0.borrow_mut().pop();
-        match spare {
-            Some(spare) => spare.reopen(source, method, agent),
-            None => Record::open(source, method, agent),
-        }
-    }
-
-    /// Takes the room of a record that is written.
-    fn keep(&self, record: &mut Record) {
-        let mut spare = self.0.borrow_mut();
-        if spare.len() < KEPT {
-            spare.push(record.take());
-        }
-    }
-}
 
 /// A call from its arrival to the last byte of its answer.
 pub(super) struct Call {
     /// What is known of it.
     pub(super) record: Record,
     recorder: Recorder,
-    records: Rc<Records>,
+    room: Rc<Room>,
     route: Option<Arc<Route>>,
     places: Option<Places>,
     metrics: Arc<Metrics>,
@@ -71,13 +44,13 @@ impl Call {
         headers: &HeaderMap,
         gateway: &Gateway,
     ) -> Self {
-        let Gateway { scribe, metrics, reporter, records, .. } = gateway;
+        let Gateway { scribe, metrics, reporter, room, .. } = gateway;
         let continued = Trace::continued(headers);
         record.trace = continued.or_else(|| reporter.is_exported().then(Trace::begun));
         Self {
             record,
             recorder: scribe.recorder.clone(),
-            records: records.clone(),
+            room: room.clone(),
             route: None,
             places: None,
             metrics: metrics.clone(),
@@ -148,13 +121,10 @@ impl Drop for Call {
         self.record.upstream_error = rejection.as_ref().and_then(Rejection::code);
         let record = &self.record;
         record.tell(Kind::Outcome, |event| self.recorder.outcome(event));
-        let label = RequestLabels {
-            route: record.route().to_owned(),
-            scheme: record.scheme(),
-            method: method_label(&record.method),
-            code_class: class_label(record.status),
-        };
-        self.metrics.requests.get_or_create(&label).inc();
+        match &self.route {
+            Some(route) => route.meters.requests.count(&record.method, record.status),
+            None => Answered::new(&self.metrics.requests, "", "").count(&record.method, record.status),
+        }
         if let Some(route) = &self.route {
             route.meters.inflight.dec();
             if let Some(decision) = record.decision {
@@ -170,6 +140,6 @@ impl Drop for Call {
             watch::count(&self.reporter, route, record);
         }
         self.reporter.publish(|| watch::call(record));
-        self.records.keep(&mut self.record);
+        self.room.keep_record(&mut self.record);
     }
 }

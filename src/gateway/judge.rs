@@ -1,5 +1,7 @@
 //! Policy, asked about a call: the decision goes into the record, a refusal to the caller.
 
+use http::HeaderMap;
+
 use crate::audit::Record;
 use crate::audit::event;
 use crate::audit::parameters::Hasher;
@@ -21,6 +23,8 @@ pub(super) struct Desk<'d> {
     pub(super) hasher: &'d Hasher,
     /// What is known of the call.
     pub(super) record: &'d mut Record,
+    /// An empty map, for the headers of what is rebuilt.
+    pub(super) headers: HeaderMap,
 }
 
 impl Desk<'_> {

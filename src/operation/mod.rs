@@ -128,18 +128,22 @@ pub fn secret_bearing() -> impl Iterator<Item = (System, Cow<'static, str>, Tier
 /// is `%` itself.
 fn text(bytes: &[u8]) -> String {
     let mut out = String::with_capacity(bytes.len());
+    push_text(bytes, &mut out);
+    out
+}
+
+fn push_text(bytes: &[u8], out: &mut String) {
     for chunk in bytes.utf8_chunks() {
         for c in chunk.valid().chars() {
             if c == '%' || c.is_control() {
                 let mut buffer = [0; 4];
-                escaped(c.encode_utf8(&mut buffer).as_bytes(), &mut out);
+                escaped(c.encode_utf8(&mut buffer).as_bytes(), out);
             } else {
                 out.push(c);
             }
         }
-        escaped(chunk.invalid(), &mut out);
+        escaped(chunk.invalid(), out);
     }
-    out
 }
 
 fn escaped(bytes: &[u8], out: &mut String) {

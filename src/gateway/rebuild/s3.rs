@@ -51,14 +51,15 @@ pub(super) async fn rebuild(
     // SigV2 servers sign an empty sub-resource without `=`, whatever the wire says.
     let empty = if dialect.is_some() { EmptyValue::Bare } else { EmptyValue::AsSent };
 
-    let (bucket, key) = bucket_and_key(request)?;
-    note(desk, &bucket, &key, &fields);
+    let path = object_path(&request.rewritten())?;
+    let (bucket, key) = bucket_and_key(request, &path)?;
+    note(desk, bucket, key, &fields);
     let mut draft = request.draft(String::new(), query(&fields, empty));
     write_sources(&mut draft.headers)?;
-    if addressing == Addressing::Virtual && is_host_label(&bucket) {
+    if addressing == Addressing::Virtual && is_host_label(bucket) {
         draft.path = format!("/{key}");
-        draft.host = format!("{bucket}.{}", draft.host);
-        draft.host_bucket = Some(bucket.clone());
+        draft.host = format!("{bucket}.{}", draft.host).into();
+        draft.host_bucket = Some(bucket.to_owned());
     } else if bucket.is_empty() {
         draft.path = if key.is_empty() { "/".to_owned() } else { format!("//{key}") };
     } else if key.is_empty() && !request.inbound.path.ends_with('/') {
@@ -72,8 +73,8 @@ pub(super) async fn rebuild(
     }
     let mut call = Call {
         method: method.as_str(),
-        bucket: &bucket,
-        key: &key,
+        bucket,
+        key,
         path: &draft.path,
         query: &fields,
         form: &[],
@@ -151,10 +152,9 @@ fn states_checksum(headers: &HeaderMap) -> bool {
     Algorithm::ALL.iter().any(|algorithm| headers.contains_key(algorithm.header()))
 }
 
-/// Bucket and key, strictly encoded, from a virtual host or from the path.
-fn bucket_and_key(request: &Request<'_>) -> Result<(String, String), Reason> {
-    let path = object_path(&request.rewritten())?;
-    let path = path.strip_prefix('/').unwrap_or(&path);
+/// Bucket and key, strictly encoded, from a virtual host or from the strictly encoded path.
+fn bucket_and_key<'r>(request: &'r Request<'_>, path: &'r str) -> Result<(&'r str, &'r str), Reason> {
+    let path = path.strip_prefix('/').unwrap_or(path);
     if let HostMatch::Suffix(suffix) = &request.route.host
         && let Some(bucket) = below(&request.inbound.host, suffix)
     {
@@ -162,10 +162,9 @@ fn bucket_and_key(request: &Request<'_>) -> Result<(String, String), Reason> {
         if !bucket.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_')) {
             return Err(Reason::UnknownHost);
         }
-        return Ok((bucket.to_owned(), path.to_owned()));
+        return Ok((bucket, path));
     }
-    let (bucket, key) = path.split_once('/').unwrap_or((path, ""));
-    Ok((bucket.to_owned(), key.to_owned()))
+    Ok(path.split_once('/').unwrap_or((path, "")))
 }
 
 /// Whether a bucket can stand in front of a host name under one wildcard certificate: Amazon's naming rule without
