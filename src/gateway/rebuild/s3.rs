@@ -56,17 +56,20 @@ pub(super) async fn rebuild(
     note(desk, bucket, key, &fields);
     let mut draft = request.draft(String::new(), query(&fields, empty));
     write_sources(&mut draft.headers)?;
-    if addressing == Addressing::Virtual && is_host_label(bucket) {
-        draft.path = format!("/{key}");
+    // `None`: as it came, strictly encoded.
+    let other = if addressing == Addressing::Virtual && is_host_label(bucket) {
         draft.host = format!("{bucket}.{}", draft.host).into();
         draft.host_bucket = Some(bucket.to_owned());
+        Some(format!("/{key}"))
     } else if bucket.is_empty() {
-        draft.path = if key.is_empty() { "/".to_owned() } else { format!("//{key}") };
+        Some(if key.is_empty() { "/".to_owned() } else { format!("//{key}") })
     } else if key.is_empty() && !request.inbound.path.ends_with('/') {
-        draft.path = format!("/{bucket}");
+        Some(format!("/{bucket}"))
+    } else if is_joined(&path, bucket, key) {
+        None
     } else {
-        draft.path = format!("/{bucket}/{key}");
-    }
+        Some(format!("/{bucket}/{key}"))
+    };
     if dialect == Some(Dialect::Ostor) && source.is_empty() {
         // The management API is signed with an empty type by every client of it.
         draft.headers.remove(http::header::CONTENT_TYPE);
@@ -75,7 +78,7 @@ pub(super) async fn rebuild(
         method: method.as_str(),
         bucket,
         key,
-        path: &draft.path,
+        path: other.as_deref().unwrap_or(&path),
         query: &fields,
         form: &[],
         headers: &draft.headers,
@@ -88,9 +91,11 @@ pub(super) async fn rebuild(
         desk.note(pairs(&fields).chain(pairs(&form)));
         call.form = &form;
         let operation = s3(&call)?;
+        draft.path = other.unwrap_or(path);
         return Ok((draft, Content::Whole(body, None), operation));
     }
     let mut operation = s3(&call)?;
+    draft.path = other.unwrap_or(path);
     if !source.is_empty() && operation.call() != "s3:DeleteObjects" {
         desk.judge(&operation)?;
     }
@@ -114,6 +119,12 @@ pub(super) async fn rebuild(
         headers.remove("x-amz-sdk-checksum-algorithm");
     }
     Ok((draft, content, operation))
+}
+
+/// Whether a path is `/bucket/key`.
+fn is_joined(path: &str, bucket: &str, key: &str) -> bool {
+    let rest = path.strip_prefix('/').and_then(|rest| rest.strip_prefix(bucket));
+    rest.and_then(|rest| rest.strip_prefix('/')).is_some_and(|rest| rest == key)
 }
 
 /// Notes bucket and key beside what stands in the query.
