@@ -215,15 +215,19 @@ fn site(trace: &Backtrace) -> String {
         let place = lines.next_if(|next| next.trim().starts_with("at ")).unwrap_or_default().trim().to_owned();
         frames.push((name.to_owned(), place));
     }
-    let dull = ["alloc::", "core::", "std::", "<alloc::", "<core::", "<std::", "request::", "<request::", "__rust"];
-    let told: Vec<_> = frames.iter().filter(|(name, _)| !dull.iter().any(|dull| name.starts_with(dull))).collect();
-    let own = told.iter().position(|(name, _)| name.contains("countersign"));
-    let take = own.map_or(5, |own| (own + 2).min(7));
-    let shown = told.iter().take(take).map(|(name, place)| {
+    let own = frames.iter().position(|(name, _)| name.contains("countersign"));
+    let dull = ["note", "alloc", "core::", "std::", "<alloc::", "<core::", "<std::", "request::", "<request::", "__rust"];
+    let is_dull = |name: &str| dull.iter().any(|dull| name.starts_with(dull)) || !name.contains("::");
+    let shown: Vec<_> = match own {
+        Some(own) => frames[own.saturating_sub(1)..].iter().take(3).collect(),
+        None => frames.iter().filter(|(name, _)| !is_dull(name)).take(4).collect(),
+    };
+    let shown = shown.into_iter().map(|(name, place)| {
         let file = place.rsplit('/').next().unwrap_or_default();
-        if name.contains("countersign") { format!("{name} ({file})") } else { name.clone() }
+        let name: String = name.chars().take(100).collect();
+        if name.contains("countersign") { format!("{name} ({file})") } else { name }
     });
-    shown.collect::<Vec<_>>().join("\n            < ")
+    shown.collect::<Vec<_>>().join("\n                  < ")
 }
 
 fn measure(identity: &str, requests: usize, sites: bool) {

@@ -2,8 +2,10 @@
 //! no lock is taken for a counter; each thread fetches random bytes for many of them at once.
 
 use std::cell::RefCell;
+use std::sync::LazyLock;
 
 use jiff::Timestamp;
+use rustls::crypto::SecureRandom;
 use uuid::{Builder, Uuid};
 
 /// Random bytes of one id.
@@ -15,6 +17,9 @@ struct Store {
     bytes: [u8; EACH * IDS],
     used: usize,
 }
+
+static SOURCE: LazyLock<&'static dyn SecureRandom> =
+    LazyLock::new(|| rustls::crypto::aws_lc_rs::default_provider().secure_random);
 
 thread_local! {
     static STORE: RefCell<Store> = const { RefCell::new(Store { bytes: [0; EACH * IDS], used: EACH * IDS }) };
@@ -30,8 +35,7 @@ pub(super) fn at(time: Timestamp) -> Uuid {
 fn random() -> [u8; EACH] {
     STORE.with_borrow_mut(|store| {
         if store.used == store.bytes.len() {
-            let source = rustls::crypto::aws_lc_rs::default_provider().secure_random;
-            if source.fill(&mut store.bytes).is_err() {
+            if SOURCE.fill(&mut store.bytes).is_err() {
                 // The other source panics rather than to give what is not random.
                 store.bytes.as_chunks_mut().0.iter_mut().for_each(|bytes| *bytes = *Uuid::new_v4().as_bytes());
             }
