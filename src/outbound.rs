@@ -76,8 +76,18 @@ pub struct Arena(BytesMut);
 
 /// Bytes of a block: the values of a few requests.
 const BLOCK: usize = 4 << 10;
+/// Bytes that one request is likely to need.
+const REQUEST: usize = 1 << 10;
 
 impl Arena {
+    /// Goes on in another block where this one is nearly full: between two requests, when what was written for the
+    /// earlier ones is most likely gone, so that it is the same block again.
+    fn begin(&mut self) {
+        if self.0.capacity() - self.0.len() < REQUEST {
+            self.0.reserve(BLOCK);
+        }
+    }
+
     fn text<const N: usize>(&mut self, pieces: [&str; N]) -> Bytes {
         let length = pieces.iter().map(|piece| piece.len()).sum::<usize>();
         // Of a text that is longer than a block no room is kept.
@@ -137,6 +147,7 @@ impl SignedRequest {
         (scratch, arena): (&mut Scratch, &mut Arena),
         observe: impl FnOnce(&Stages<'_>),
     ) -> Result<Self, Reason> {
+        arena.begin();
         let host = arena.value(&draft.host).map_err(|_| Reason::Internal)?;
         draft.headers.insert(HOST, host);
         match &content {
@@ -243,4 +254,33 @@ fn chunked_length(length: u64, mode: ChunkMode, trailers: &[Algorithm]) -> Resul
         trailers.iter().map(|algorithm| (algorithm.header(), algorithm.value_len())).collect();
     encoded_length(length, CHUNK as u64, mode, &trailers)
         .ok_or(Reason::BadHeader("content-length".into(), "longer than any object"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_written_stays_and_room_comes_back() {
+        let mut arena = Arena::default();
+        arena.begin();
+        let long = "x".repeat(2 * BLOCK);
+        let texts: Vec<String> = (0..100).map(|n| format!("{n}-{}", "y".repeat(n * 3))).collect();
+        let kept: Vec<Bytes> = texts.iter().map(|text| arena.text(["<", text, ">"])).collect();
+        assert_eq!(arena.text([&long]), long);
+        for (text, bytes) in texts.iter().zip(&kept) {
+            assert_eq!(*bytes, format!("<{text}>"));
+        }
+        assert!(arena.value("a\nb").is_err() && arena.value("a b").is_ok());
+
+        drop(kept);
+        arena.0 = BytesMut::with_capacity(BLOCK);
+        let block = arena.0.as_ptr().addr();
+        for _ in 0..1_000 {
+            arena.begin();
+            let (one, other) = (arena.text(["one"]), arena.text(["other"]));
+            assert!((block..block + BLOCK).contains(&one.as_ptr().addr()), "the same block again");
+            assert_eq!((&*one, &*other), (&b"one"[..], &b"other"[..]));
+        }
+    }
 }
