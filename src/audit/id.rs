@@ -37,7 +37,12 @@ fn random() -> [u8; EACH] {
         if store.used == store.bytes.len() {
             if SOURCE.fill(&mut store.bytes).is_err() {
                 // The other source panics rather than to give what is not random.
-                store.bytes.as_chunks_mut().0.iter_mut().for_each(|bytes| *bytes = *Uuid::new_v4().as_bytes());
+                store
+                    .bytes
+                    .as_chunks_mut()
+                    .0
+                    .iter_mut()
+                    .for_each(|bytes| *bytes = *Uuid::new_v4().as_bytes());
             }
             store.used = 0;
         }

@@ -43,7 +43,9 @@ pub(super) fn admit<'h>(
     hops(&head.headers)?;
     framing(head)?;
     let host = host(head)?;
-    if !world.listeners[connection.listener].hosts.iter().any(|known| *known == host) && !world.table.knows(&host) {
+    if !world.listeners[connection.listener].hosts.iter().any(|known| *known == host)
+        && !world.table.knows(&host)
+    {
         return Err(Reason::UnknownHost);
     }
     browser(head)?;

@@ -39,11 +39,7 @@ pub(super) struct Call {
 impl Call {
     /// A call of which this is known. Its end is reported, and its trace goes on; where traces are exported and it is
     /// in none, one begins.
-    pub(super) fn open(
-        mut record: Record,
-        headers: &HeaderMap,
-        gateway: &Gateway,
-    ) -> Self {
+    pub(super) fn open(mut record: Record, headers: &HeaderMap, gateway: &Gateway) -> Self {
         let Gateway { scribe, metrics, reporter, room, .. } = gateway;
         let continued = Trace::continued(headers);
         record.trace = continued.or_else(|| reporter.is_exported().then(Trace::begun));

@@ -68,7 +68,13 @@ impl DryRun {
             Cover::default(),
         )?;
         let (hasher, mut record) = (Hasher::random(), Record::open("", "", None));
-        let mut desk = Desk { route: &route, client: None, hasher: &hasher, record: &mut record, headers: http::HeaderMap::new() };
+        let mut desk = Desk {
+            route: &route,
+            client: None,
+            hasher: &hasher,
+            record: &mut record,
+            headers: http::HeaderMap::new(),
+        };
         let (mut draft, content, operation) =
             rebuild(&mut desk, &inbound, &head, source, &world.limits).await?;
         filter::prepare(&route, &operation, &mut draft.headers);

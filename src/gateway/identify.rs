@@ -148,7 +148,8 @@ impl Gateway {
         let (source, digest) = Box::pin(source.read()).await?;
         inflow.read = Some(source);
         let headers = with_host(asking.head);
-        let identity = self.judge(asking, entrance, claim, (&signed(asking, &headers), Payload::Digest(digest)))?;
+        let identity =
+            self.judge(asking, entrance, claim, (&signed(asking, &headers), Payload::Digest(digest)))?;
         Ok((identity, Cover::default()))
     }
 

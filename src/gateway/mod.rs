@@ -215,7 +215,8 @@ impl Gateway {
         progress.call.holds(quota::begin(&route.grant.quota, client.map(|grant| &grant.quota))?);
         let way = Way { gateway: self, route, signer, limits: &world.limits, meter: &progress.meter };
         let record = &mut progress.call.record;
-        let mut desk = Desk { route, client, hasher: &self.scribe.hasher, record, headers: self.room.headers() };
+        let mut desk =
+            Desk { route, client, hasher: &self.scribe.hasher, record, headers: self.room.headers() };
         if let Some(rule) = route.hand_over
             && let Some(redirect) = Box::pin(hand_over::offer(rule, &way, &inbound, &head, &mut desk)).await?
         {
