@@ -2,10 +2,9 @@
 //! no lock is taken for a counter; each thread fetches random bytes for many of them at once.
 
 use std::cell::RefCell;
-use std::sync::LazyLock;
 
 use jiff::Timestamp;
-use rustls::crypto::SecureRandom;
+use rustix::rand::{GetRandomFlags, getrandom};
 use uuid::{Builder, Uuid};
 
 /// Random bytes of one id.
@@ -18,9 +17,6 @@ struct Store {
     used: usize,
 }
 
-static SOURCE: LazyLock<&'static dyn SecureRandom> =
-    LazyLock::new(|| rustls::crypto::aws_lc_rs::default_provider().secure_random);
-
 thread_local! {
     static STORE: RefCell<Store> = const { RefCell::new(Store { bytes: [0; EACH * IDS], used: EACH * IDS }) };
 }
@@ -31,11 +27,25 @@ pub(super) fn at(time: Timestamp) -> Uuid {
     Builder::from_unix_timestamp_millis(milliseconds, &random()).into_uuid()
 }
 
+/// Whether all of `bytes` are random now.
+fn fill(mut bytes: &mut [u8]) -> bool {
+    while !bytes.is_empty() {
+        match getrandom(&mut *bytes, GetRandomFlags::empty()) {
+            Ok(0) => return false,
+            Ok(filled) => bytes = &mut bytes[filled..],
+            Err(rustix::io::Errno::INTR) => {}
+            Err(_) => return false,
+        }
+    }
+    true
+}
+
 /// Bytes that no other id has.
 fn random() -> [u8; EACH] {
     STORE.with_borrow_mut(|store| {
         if store.used == store.bytes.len() {
-            if SOURCE.fill(&mut store.bytes).is_err() {
+            // From the kernel: the source that TLS has takes a tenth of a second to begin with, on every thread.
+            if !fill(&mut store.bytes) {
                 // The other source panics rather than to give what is not random.
                 store
                     .bytes

@@ -13,7 +13,8 @@ struct Ascii;
 impl Formatter for Ascii {
     fn write_string_fragment<W: ?Sized + Write>(&mut self, out: &mut W, fragment: &str) -> io::Result<()> {
         let mut rest = fragment;
-        while let Some(at) = rest.find(|letter: char| !letter.is_ascii() || letter == '\u{7f}') {
+        // A byte that is no ASCII begins a letter: of letters before it nothing is left.
+        while let Some(at) = rest.bytes().position(|byte| byte >= 0x7f) {
             out.write_all(&rest.as_bytes()[..at])?;
             let mut letters = rest[at..].chars();
             if let Some(letter) = letters.next() {
@@ -69,6 +70,9 @@ pub(crate) fn body(value: &impl Serialize) -> Vec<u8> {
 
 /// `text` cut to at most `most` characters; what is cut off is marked by an ellipsis.
 pub(crate) fn cut(text: &str, most: usize) -> std::borrow::Cow<'_, str> {
+    if text.len() <= most {
+        return text.into();
+    }
     match text.char_indices().nth(most) {
         None => text.into(),
         Some((at, _)) => format!("{}\u{2026}", &text[..at]).into(),
