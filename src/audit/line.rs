@@ -62,7 +62,7 @@ pub(crate) fn body(value: &impl Serialize) -> Vec<u8> {
             return br#"{"eventName":"unserialisable""#.to_vec();
         }
         // What waits to be written takes no more than its length.
-        let body = line.to_vec();
+        let body = line.clone();
         line.shrink_to(KEPT);
         body
     })

@@ -76,6 +76,7 @@ struct Inflow<'r> {
 type Proved<'r> = (Identity<'r>, Cover);
 
 /// What came of judging a head.
+#[allow(clippy::large_enum_variant, reason = "it lives for a moment, and a box would cost every call")]
 enum Judged<'r> {
     Proved(Proved<'r>),
     /// All is well, unless the signature is of another body than this one.

@@ -155,7 +155,7 @@ impl Gateway {
     ) -> Self {
         let (pools, scratch) = (Pools::default(), RefCell::default());
         let (arena, room) = (RefCell::default(), Rc::default());
-        Self { world, scribe, metrics, pools, scratch, store, arena, draining, reporter, room }
+        Self { world, scribe, metrics, pools, scratch, arena, store, draining, reporter, room }
     }
 
     /// Answers a request, whatever it is; never an error.
