@@ -3,8 +3,10 @@
 //! [`SignedRequest::sign`] is the only way to make one, and nothing hands out a mutable head afterwards: what was
 //! signed is what is sent. Everything that must be set (host, length, framing headers) is set before signing.
 
-use bytes::Bytes;
-use http::header::{CONTENT_LENGTH, CONTENT_TYPE, HOST};
+use std::sync::Arc;
+
+use bytes::{Bytes, BytesMut};
+use http::header::{CONTENT_LENGTH, CONTENT_TYPE, HOST, InvalidHeaderValue};
 use http::uri::PathAndQuery;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Uri};
 
@@ -32,7 +34,7 @@ pub struct Draft {
     /// End-to-end headers without `host`, length and signature.
     pub headers: HeaderMap,
     /// The signed `Host`.
-    pub host: String,
+    pub host: Arc<str>,
     /// The bucket, when it stands in the host.
     pub host_bucket: Option<String>,
 }
@@ -47,18 +49,13 @@ impl Draft {
         scratch: &mut Scratch,
         observe: impl FnOnce(&Stages<'_>),
     ) -> Result<String, Reason> {
-        self.state_host()?;
+        let host = HeaderValue::from_str(&self.host).map_err(|_| Reason::Internal)?;
+        self.headers.insert(HOST, host);
         let edits = signer
             .presign(&self.head(), Payload::Unsigned, now, expires, scratch)
             .map_err(Reason::SignFailed)?;
         observe(&edits.stages);
         Ok(format!("{}?{}", self.path, edits.query.unwrap_or_default()))
-    }
-
-    fn state_host(&mut self) -> Result<(), Reason> {
-        let host = HeaderValue::from_str(&self.host).map_err(|_| Reason::Internal)?;
-        self.headers.insert(HOST, host);
-        Ok(())
     }
 
     fn head(&self) -> Head<'_> {
@@ -69,6 +66,45 @@ impl Draft {
             headers: &self.headers,
             host_bucket: self.host_bucket.as_deref(),
         }
+    }
+}
+
+/// Where values of headers and targets are written, one behind the other; once all of a block are gone, its room is
+/// used again. Whatever leaves it cannot change any more.
+#[derive(Default)]
+pub struct Arena(BytesMut);
+
+/// Bytes of a block: the values of a few requests.
+const BLOCK: usize = 4 << 10;
+/// Bytes that one request is likely to need.
+const REQUEST: usize = 1 << 10;
+
+impl Arena {
+    /// Goes on in another block where this one is nearly full: between two requests, when what was written for the
+    /// earlier ones is most likely gone, so that it is the same block again.
+    fn begin(&mut self) {
+        if self.0.capacity() - self.0.len() < REQUEST {
+            self.0.reserve(BLOCK);
+        }
+    }
+
+    fn text<const N: usize>(&mut self, pieces: [&str; N]) -> Bytes {
+        let length = pieces.iter().map(|piece| piece.len()).sum::<usize>();
+        // Of a text that is longer than a block no room is kept.
+        let mut own = BytesMut::new();
+        let text = if length > BLOCK { &mut own } else { &mut self.0 };
+        if text.capacity() - text.len() < length {
+            text.reserve(length.max(BLOCK));
+        }
+        for piece in pieces {
+            text.extend_from_slice(piece.as_bytes());
+        }
+        text.split().freeze()
+    }
+
+    /// The value of a header.
+    pub fn value(&mut self, text: &str) -> Result<HeaderValue, InvalidHeaderValue> {
+        HeaderValue::from_maybe_shared(self.text([text]))
     }
 }
 
@@ -102,16 +138,18 @@ const DECODED_LENGTH: HeaderName = HeaderName::from_static("x-amz-decoded-conten
 pub struct SignedRequest(Request<Body>);
 
 impl SignedRequest {
-    /// Signs `draft` for sending at `now`; `observe` sees the stages.
+    /// Signs `draft` for sending at `now`; `observe` sees the stages. What is set is written into the arena.
     pub fn sign(
         mut draft: Draft,
         content: Content,
         signer: &dyn Signer,
         now: Timestamp,
-        scratch: &mut Scratch,
+        (scratch, arena): (&mut Scratch, &mut Arena),
         observe: impl FnOnce(&Stages<'_>),
     ) -> Result<Self, Reason> {
-        draft.state_host()?;
+        arena.begin();
+        let host = arena.value(&draft.host).map_err(|_| Reason::Internal)?;
+        draft.headers.insert(HOST, host);
         match &content {
             Content::Whole(bytes, _) => state_length(&mut draft, Some(bytes.len() as u64)),
             Content::Form(_) => {
@@ -139,17 +177,15 @@ impl SignedRequest {
             _ => None,
         };
         let target = match edits.query.or(draft.query.as_deref()) {
-            Some(query) if !query.is_empty() => format!("{}?{query}", draft.path),
-            _ => draft.path.clone(),
+            Some(query) if !query.is_empty() => arena.text([&draft.path, "?", query]),
+            _ => arena.text([&draft.path]),
         };
         let form = edits.form.map(|form| Bytes::copy_from_slice(form.as_bytes()));
-        let mut set = Vec::with_capacity(edits.headers.len());
-        for (name, value) in edits.headers.iter().flatten() {
-            let mut value = HeaderValue::from_str(value).map_err(|_| Reason::CredentialUnavailable)?;
+        for (name, value) in edits.headers.into_iter().flatten() {
+            let mut value = arena.value(value).map_err(|_| Reason::CredentialUnavailable)?;
             value.set_sensitive(name == http::header::AUTHORIZATION);
-            set.push((name.clone(), value));
+            draft.headers.insert(name, value);
         }
-        draft.headers.extend(set);
 
         let body = match content {
             Content::Whole(bytes, reservation) => Body::whole(bytes, reservation),
@@ -165,7 +201,7 @@ impl SignedRequest {
                 Body::Chunks(Box::new(Chunks::new(plain, signer, CHUNK, encoded, !trailers.is_empty())))
             }
         };
-        let target = PathAndQuery::from_maybe_shared(Bytes::from(target)).map_err(|_| Reason::Internal)?;
+        let target = PathAndQuery::from_maybe_shared(target).map_err(|_| Reason::Internal)?;
         let mut request = Request::new(body);
         *request.method_mut() = draft.method;
         *request.uri_mut() = Uri::from(target);
@@ -218,4 +254,33 @@ fn chunked_length(length: u64, mode: ChunkMode, trailers: &[Algorithm]) -> Resul
         trailers.iter().map(|algorithm| (algorithm.header(), algorithm.value_len())).collect();
     encoded_length(length, CHUNK as u64, mode, &trailers)
         .ok_or(Reason::BadHeader("content-length".into(), "longer than any object"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_written_stays_and_room_comes_back() {
+        let mut arena = Arena::default();
+        arena.begin();
+        let long = "x".repeat(2 * BLOCK);
+        let texts: Vec<String> = (0..100).map(|n| format!("{n}-{}", "y".repeat(n * 3))).collect();
+        let kept: Vec<Bytes> = texts.iter().map(|text| arena.text(["<", text, ">"])).collect();
+        assert_eq!(arena.text([&long]), long);
+        for (text, bytes) in texts.iter().zip(&kept) {
+            assert_eq!(*bytes, format!("<{text}>"));
+        }
+        assert!(arena.value("a\nb").is_err() && arena.value("a b").is_ok());
+
+        drop(kept);
+        arena.0 = BytesMut::with_capacity(BLOCK);
+        let block = arena.0.as_ptr().addr();
+        for _ in 0..1_000 {
+            arena.begin();
+            let (one, other) = (arena.text(["one"]), arena.text([&long[..1_000]]));
+            assert!((block..block + BLOCK).contains(&one.as_ptr().addr()), "the same block again");
+            assert_eq!((&*one, other.len()), (&b"one"[..], 1_000));
+        }
+    }
 }

@@ -21,7 +21,7 @@ use crate::audit::event::Decision;
 use crate::config::{self, Config, HostMatch, Limits, Secrets, Shape, Upstream};
 use crate::credentials::{ClientSecrets, Resolved};
 use crate::identify::{Clients, Entrance, Replays, SameToken};
-use crate::metrics::{DecisionLabels, Late, Metrics, RouteLabel, SchemeLabel};
+use crate::metrics::{Answered, DecisionLabels, Late, Metrics, RouteLabel, SchemeLabel};
 use crate::policy::Policy;
 use crate::redact::{Filter, Level, Needles};
 use crate::route::Table;
@@ -35,6 +35,8 @@ use quota::Quota;
 pub struct Endpoint {
     /// Connect address, host and server name.
     pub upstream: Upstream,
+    /// The upstream's `Host`.
+    pub host: Arc<str>,
     /// The credential whose requests travel on these connections.
     pub credential: Arc<str>,
     /// TLS, shared by all workers so that sessions resume.
@@ -103,6 +105,8 @@ impl Grant {
 
 /// The metrics of a route, looked up once.
 pub struct RouteMeters {
+    /// Requests that were answered.
+    pub requests: Answered,
     /// Requests in progress.
     pub inflight: Gauge,
     /// Whole durations.
@@ -369,7 +373,8 @@ fn endpoint(route: &config::Route, earlier: Option<&Arc<Endpoint>>) -> Result<Ar
     }
     let tls = if upstream.tls { Some(tls::upstream(upstream, roots.as_deref())?) } else { None };
     let credential = route.credential.as_str().into();
-    Ok(Arc::new(Endpoint { upstream: upstream.clone(), credential, tls, roots }))
+    let host = upstream.host.as_str().into();
+    Ok(Arc::new(Endpoint { upstream: upstream.clone(), host, credential, tls, roots }))
 }
 
 fn meters(metrics: &Metrics, route: &config::Route) -> RouteMeters {
@@ -378,8 +383,11 @@ fn meters(metrics: &Metrics, route: &config::Route) -> RouteMeters {
         let label = DecisionLabels { route: route.name.clone(), decision };
         metrics.decisions.get_or_create(&label).clone()
     };
-    let scheme = SchemeLabel { scheme: scheme_name(&route.scheme, &route.shape) };
+    let scheme = scheme_name(&route.scheme, &route.shape);
+    let requests = Answered::new(&metrics.requests, &route.name, scheme);
+    let scheme = SchemeLabel { scheme };
     RouteMeters {
+        requests,
         inflight: metrics.inflight.get_or_create(&label).clone(),
         request_duration: metrics.request_duration.get_or_create(&label).clone(),
         upstream_duration: metrics.upstream_duration.get_or_create(&label).clone(),

@@ -98,6 +98,10 @@ pub fn query(parameters: &[Parameter], empty: EmptyValue) -> Option<String> {
 
 /// An object path: any byte is legal, `%2F` and `/` are the same byte of a key, dots and empty segments stay.
 pub fn object_path(raw: &str) -> Result<String, Reason> {
+    let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"/-._~".contains(&byte);
+    if raw.bytes().all(is_plain) {
+        return Ok(raw.to_owned());
+    }
     let path = decoded(raw, Plus::Literal).map_err(|BadEscape| Reason::BadPath(BAD_ESCAPE))?;
     let mut out = String::with_capacity(raw.len());
     encoded(&path, Keep::Path, &mut out);

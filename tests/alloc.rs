@@ -1,4 +1,5 @@
 //! Signing allocates nothing once its scratch is warm: every scheme, header and query form, verifying and chunks too.
+//! A whole request, from socket to socket, allocates next to nothing beside what its HTTP library does.
 //!
 //! A counting allocator is the only way to hold that, and an allocator is an `unsafe` trait; this is the one place in
 //! the project that has any, it is test code, and it only counts and hands on to the system's allocator.
@@ -7,6 +8,7 @@
 
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use countersign::secret::{Key, Secret};
 use countersign::sign::{
@@ -14,16 +16,26 @@ use countersign::sign::{
 };
 use http::{HeaderMap, HeaderName, HeaderValue};
 
+#[path = "support/worker.rs"]
+mod worker;
+
 struct Counting;
 
 thread_local! {
     // Per thread, so that the harness's own threads do not disturb; const, so that touching it allocates nothing.
     static ALLOCATIONS: Cell<usize> = const { Cell::new(0) };
+    static IS_WORKER: Cell<bool> = const { Cell::new(false) };
 }
+
+/// What workers have allocated; they run on threads of their own.
+static OF_WORKERS: AtomicUsize = AtomicUsize::new(0);
 
 fn count() {
     // A thread that is being torn down has no counter any more, and nothing of ours runs there.
     let _ = ALLOCATIONS.try_with(|counter| counter.set(counter.get() + 1));
+    if IS_WORKER.try_with(Cell::get).unwrap_or(false) {
+        OF_WORKERS.fetch_add(1, Ordering::Relaxed);
+    }
 }
 
 // SAFETY: every method hands its arguments on to `System` unchanged and returns what `System` returned, so the
@@ -252,4 +264,17 @@ fn reporting_to_nobody_allocates_nothing() {
         });
     });
     assert!(counted > 0);
+}
+
+/// `benches/request.rs` says who allocates. Of these nine are hyper's, for two connections.
+#[test]
+fn a_small_request_allocates_little() {
+    for (identity, most) in worker::IDENTITIES.into_iter().zip([13, 13, 17]) {
+        let mut running = worker::Running::start(identity, || IS_WORKER.set(true));
+        running.drive(300);
+        let before = OF_WORKERS.load(Ordering::Relaxed);
+        running.drive(200);
+        let counted = OF_WORKERS.load(Ordering::Relaxed) - before;
+        assert!((200..=most * 200).contains(&counted), "{identity}: {counted} of 200 requests");
+    }
 }

@@ -40,7 +40,12 @@ impl fmt::Display for Head {
 
 /// 64 lower-case digits.
 pub(super) fn hex(hash: &[u8; 32]) -> String {
-    hex32(hash).map(char::from).iter().collect()
+    digits(&hex32(hash)).to_owned()
+}
+
+/// Digits as the text that they are.
+pub(super) fn digits(hex: &[u8; DIGITS]) -> &str {
+    std::str::from_utf8(hex).unwrap_or_default()
 }
 
 /// How hashes are made; holds the key, and is wiped with it.

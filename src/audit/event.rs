@@ -9,8 +9,8 @@ use std::borrow::Cow;
 use jiff::Timestamp;
 use serde::Serialize;
 use serde::ser::{SerializeMap, SerializeSeq, Serializer};
-use uuid::{NoContext, Uuid};
 
+use super::id;
 use super::line::cut;
 use super::parameters::Parameters;
 
@@ -108,7 +108,7 @@ pub struct Event<'a> {
     /// Whether the call is known to change nothing.
     pub read_only: bool,
     /// Its parameters, as far as they may be shown.
-    pub parameters: Option<&'a Parameters<'a>>,
+    pub parameters: Option<&'a Parameters>,
     /// What it is about, the call's own resource first; further ones as the objects of a bulk delete.
     pub resources: &'a [&'a str],
     /// The code of a refusal or failure of our own, or the error code of the upstream's answer.
@@ -196,7 +196,7 @@ impl Serialize for Event<'_> {
         let mut fields = Fields(serializer.serialize_map(None)?);
         fields.put("eventVersion", VERSION)?;
         fields.put("eventTime", &format_args!("{:.6}", self.time))?;
-        fields.put("eventID", &format_args!("{}", event_id(self.time)))?;
+        fields.put("eventID", &format_args!("{}", id::at(self.time).hyphenated()))?;
         fields.put("requestID", &cut(self.request_id, TEXT))?;
         // What CloudTrail gives to events that are not its own.
         fields.put("eventType", "ActivityLog")?;
@@ -218,13 +218,6 @@ impl Serialize for Event<'_> {
         fields.put("additionalEventData", &Ours(self.kind, &self.additional, omitted))?;
         fields.0.end()
     }
-}
-
-/// Version 7: sorts by time. Its random part alone makes it unique, so no lock is taken for a counter.
-fn event_id(time: Timestamp) -> Uuid {
-    let seconds = u64::try_from(time.as_second()).unwrap_or_default();
-    let nanoseconds = u32::try_from(time.subsec_nanosecond()).unwrap_or_default();
-    Uuid::new_v7(uuid::Timestamp::from_unix(NoContext, seconds, nanoseconds))
 }
 
 impl Serialize for Identity<'_> {

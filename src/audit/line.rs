@@ -1,6 +1,7 @@
 //! How a value becomes one line: JSON in pure ASCII, so that no input can break a line, a terminal or the reading
 //! direction. What JSON leaves as it is beyond visible ASCII is written as `\uXXXX`; `\u` pairs are UTF-16, as JSON has it.
 
+use std::cell::RefCell;
 use std::io::{self, Write};
 
 use serde::Serialize;
@@ -12,7 +13,8 @@ struct Ascii;
 impl Formatter for Ascii {
     fn write_string_fragment<W: ?Sized + Write>(&mut self, out: &mut W, fragment: &str) -> io::Result<()> {
         let mut rest = fragment;
-        while let Some(at) = rest.find(|letter: char| !letter.is_ascii() || letter == '\u{7f}') {
+        // A byte that is no ASCII begins a letter: of letters before it nothing is left.
+        while let Some(at) = rest.bytes().position(|byte| byte >= 0x7f) {
             out.write_all(&rest.as_bytes()[..at])?;
             let mut letters = rest[at..].chars();
             if let Some(letter) = letters.next() {
@@ -40,21 +42,37 @@ impl Formatter for Ascii {
     }
 }
 
+thread_local! {
+    /// Where lines are put together: as long as the longest that this thread has written, up to a bound.
+    static SCRATCH: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
+}
+
+/// Bytes that a thread keeps for its next line.
+const KEPT: usize = 8 << 10;
+
 /// The line of `value` without its closing brace and newline: the chain adds the rest.
 ///
 /// `value` must serialise as a map with at least one field, and all its map keys must be strings.
 pub(crate) fn body(value: &impl Serialize) -> Vec<u8> {
-    let mut line = Vec::with_capacity(1024);
-    let written = value.serialize(&mut Serializer::with_formatter(&mut line, Ascii));
-    // Neither can happen with the types of this room; a line that says so is better than none.
-    if written.is_err() || line.pop() != Some(b'}') {
-        line = br#"{"eventName":"unserialisable""#.to_vec();
-    }
-    line
+    SCRATCH.with_borrow_mut(|line| {
+        line.clear();
+        let written = value.serialize(&mut Serializer::with_formatter(&mut *line, Ascii));
+        // Neither can happen with the types of this room; a line that says so is better than none.
+        if written.is_err() || line.pop() != Some(b'}') {
+            return br#"{"eventName":"unserialisable""#.to_vec();
+        }
+        // What waits to be written takes no more than its length.
+        let body = line.clone();
+        line.shrink_to(KEPT);
+        body
+    })
 }
 
 /// `text` cut to at most `most` characters; what is cut off is marked by an ellipsis.
 pub(crate) fn cut(text: &str, most: usize) -> std::borrow::Cow<'_, str> {
+    if text.len() <= most {
+        return text.into();
+    }
     match text.char_indices().nth(most) {
         None => text.into(),
         Some((at, _)) => format!("{}\u{2026}", &text[..at]).into(),

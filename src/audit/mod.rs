@@ -7,6 +7,7 @@
 mod archive;
 pub mod chain;
 pub mod event;
+mod id;
 mod layout;
 mod line;
 mod mark;

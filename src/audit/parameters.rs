@@ -6,6 +6,7 @@
 //! look like an id or a word.
 
 use std::borrow::Cow;
+use std::fmt::Write as _;
 use std::sync::Arc;
 
 use serde::Serialize;
@@ -110,66 +111,113 @@ impl Hasher {
 }
 
 /// What stands for a value.
-#[derive(Clone, Debug, PartialEq, Eq)]
-enum Shown<'a> {
-    Plain(Cow<'a, str>),
-    Hashed { length: usize, hash: [u8; 8] },
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Shown {
+    /// The text up to here.
+    Plain(usize),
+    Hashed {
+        length: usize,
+        hash: [u8; 8],
+    },
 }
 
-impl Shown<'_> {
-    fn into_owned(self) -> Shown<'static> {
-        match self {
-            Self::Plain(text) => Shown::Plain(text.into_owned().into()),
-            Self::Hashed { length, hash } => Shown::Hashed { length, hash },
-        }
-    }
-}
-
-/// Parameters as the record shows them.
+/// Parameters as the record shows them. All their names and values stand in one text, which is reused.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Parameters<'a> {
-    shown: Vec<(Cow<'a, str>, Shown<'a>)>,
+pub struct Parameters {
+    text: String,
+    /// Where each name ends in the text, and what follows it.
+    shown: Vec<(usize, Shown)>,
     omitted: usize,
 }
 
-impl<'a> Parameters<'a> {
+impl Parameters {
     /// Shows decoded names and values; a parameter without a value has an empty one.
-    pub fn of(
+    pub fn of<'p>(
         family: Family,
-        pairs: impl IntoIterator<Item = (&'a [u8], &'a [u8])>,
+        pairs: impl IntoIterator<Item = (&'p [u8], &'p [u8])>,
         hasher: &Hasher,
     ) -> Self {
-        let mut pairs = pairs.into_iter();
-        let mut shown: Vec<(Cow<'a, str>, Shown<'a>)> = Vec::new();
-        for (name, value) in pairs.by_ref().take(MOST) {
-            let value = match plain(family, name, value) {
-                Some(text) => Shown::Plain(text.into()),
-                None => Shown::Hashed { length: value.len(), hash: hasher.hash(value) },
-            };
-            // Names repeat on S3 and AWS routes; in a JSON object they must not.
-            let name = shown_name(name);
-            let mut own = name.clone();
-            let mut count = 1;
-            while own == OMITTED || shown.iter().any(|(other, _)| *other == own) {
-                count += 1;
-                own = format!("{name} ({count})").into();
-            }
-            shown.push((own, value));
-        }
-        Self { shown, omitted: pairs.count() }
+        let mut parameters = Self::default();
+        parameters.note(family, pairs, hasher);
+        parameters
     }
 
-    /// The same on its own, to be kept for as long as the call is under way.
-    pub fn into_owned(self) -> Parameters<'static> {
-        let shown = self.shown.into_iter();
-        let shown = shown.map(|(name, value)| (name.into_owned().into(), value.into_owned())).collect();
-        Parameters { shown, omitted: self.omitted }
+    /// Shows these in the place of all that there were.
+    pub fn note<'p>(
+        &mut self,
+        family: Family,
+        pairs: impl IntoIterator<Item = (&'p [u8], &'p [u8])>,
+        hasher: &Hasher,
+    ) {
+        self.clear();
+        let mut pairs = pairs.into_iter();
+        for (name, value) in pairs.by_ref().take(MOST) {
+            let begin = self.text.len();
+            // Names repeat on S3 and AWS routes; in a JSON object they must not.
+            let shown = shown_name(name);
+            self.text.push_str(&shown);
+            let mut count = 1;
+            while self.text[begin..] == *OMITTED || self.names().any(|other| *other == self.text[begin..]) {
+                count += 1;
+                self.text.truncate(begin);
+                let _ = write!(self.text, "{shown} ({count})");
+            }
+            let end = self.text.len();
+            let value = match plain(family, name, value) {
+                Some(text) => {
+                    self.text.push_str(text);
+                    Shown::Plain(self.text.len())
+                }
+                None => Shown::Hashed { length: value.len(), hash: hasher.hash(value) },
+            };
+            self.shown.push((end, value));
+        }
+        self.omitted = pairs.count();
+    }
+
+    /// Forgets all, and keeps the room.
+    pub fn clear(&mut self) {
+        self.text.clear();
+        self.shown.clear();
+        self.omitted = 0;
+    }
+
+    /// Gives back what is beyond this many bytes of room.
+    pub(super) fn shrink_to(&mut self, bytes: usize) {
+        self.text.shrink_to(bytes);
+        self.shown.shrink_to(bytes / size_of::<(usize, Shown)>());
     }
 
     /// Whether the call has none.
     pub fn is_empty(&self) -> bool {
         self.shown.is_empty()
     }
+
+    fn names(&self) -> impl Iterator<Item = &str> {
+        self.iter().map(|(name, _)| name)
+    }
+
+    fn iter(&self) -> impl Iterator<Item = (&str, Value<'_>)> {
+        let mut begin = 0;
+        self.shown.iter().map(move |&(end, shown)| {
+            let name = &self.text[begin..end];
+            begin = end;
+            let value = match shown {
+                Shown::Plain(after) => {
+                    begin = after;
+                    Value::Plain(&self.text[end..after])
+                }
+                Shown::Hashed { length, hash } => Value::Hashed { length, hash },
+            };
+            (name, value)
+        })
+    }
+}
+
+/// What stands for a value, as it is written.
+enum Value<'p> {
+    Plain(&'p str),
+    Hashed { length: usize, hash: [u8; 8] },
 }
 
 fn shown_name(name: &[u8]) -> Cow<'_, str> {
@@ -210,7 +258,7 @@ fn is_of_an_id(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || b"-_.:,/".contains(&byte)
 }
 
-impl Serialize for Shown<'_> {
+impl Serialize for Value<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         match self {
             Self::Plain(text) => serializer.serialize_str(text),
@@ -227,11 +275,11 @@ impl Serialize for Shown<'_> {
 /// The name under which the count of further parameters stands; no API has a parameter of this name.
 const OMITTED: &str = "(omitted)";
 
-impl Serialize for Parameters<'_> {
+impl Serialize for Parameters {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut map = serializer.serialize_map(None)?;
-        for (name, value) in &self.shown {
-            map.serialize_entry(name, value)?;
+        for (name, value) in self.iter() {
+            map.serialize_entry(name, &value)?;
         }
         if self.omitted > 0 {
             map.serialize_entry(OMITTED, &self.omitted)?;
@@ -246,11 +294,12 @@ mod tests {
 
     fn shown(family: Family, pairs: &[(&str, &str)], hasher: &Hasher) -> serde_json::Value {
         let pairs = pairs.iter().map(|(name, value)| (name.as_bytes(), value.as_bytes()));
-        let found = Parameters::of(family, pairs, hasher);
+        let found = Parameters::of(family, pairs.clone(), hasher);
         let shown = serde_json::to_value(&found).unwrap_or_default();
-        let owned = found.clone().into_owned();
-        assert_eq!(owned, found);
-        assert_eq!(serde_json::to_value(owned).unwrap_or_default(), shown);
+        // The room of earlier ones tells nothing of them.
+        let mut again = Parameters::of(Family::S3, [(&b"key"[..], &b"earlier"[..]); 3], hasher);
+        again.note(family, pairs, hasher);
+        assert_eq!(again, found);
         shown
     }
 

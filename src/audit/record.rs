@@ -1,19 +1,25 @@
 //! What is known of one call while it goes on. Plain values that the request path fills in; [`Record::tell`] makes an
 //! event of them. Nothing here writes anything.
 
+use std::fmt::{Display, Write as _};
 use std::sync::Arc;
 use std::time::Instant;
 
 use jiff::Timestamp;
+use uuid::Uuid;
 
-use super::chain::hex;
+use super::chain::digits;
 use super::event::{Additional, Decision, Event, Identity, IdentityType, Kind};
+use super::id;
 use super::line::cut;
 use super::parameters::Parameters;
+use crate::sign::encode::hex32;
 use crate::trace::Trace;
 
 /// Characters of what a caller says it is.
 const AGENT: usize = 256;
+/// Bytes of one text that a record keeps room for, for the next call.
+const KEPT: usize = 2 << 10;
 /// Characters of a method.
 const METHOD: usize = 16;
 
@@ -81,7 +87,7 @@ pub struct Record {
     /// The address behind the connection.
     pub source: String,
     /// What the caller says it is.
-    pub agent: Option<String>,
+    pub agent: String,
     /// The method that the caller used.
     pub method: String,
     /// Its route, once matched.
@@ -97,7 +103,7 @@ pub struct Record {
     /// Whether the call is known to change nothing.
     pub read_only: bool,
     /// Its parameters, as far as they may be shown.
-    pub parameters: Parameters<'static>,
+    pub parameters: Parameters,
     /// What it is about; what the deciding rule was asked about comes first.
     pub resources: Vec<String>,
     /// What policy said.
@@ -111,7 +117,7 @@ pub struct Record {
     /// The status that the upstream gave.
     pub upstream_status: Option<u16>,
     /// The upstream's own id of the request.
-    pub upstream_request_id: Option<String>,
+    pub upstream_request_id: String,
     /// The code of a refusal or failure of our own.
     pub error: &'static str,
     /// What the caller was told of it.
@@ -144,15 +150,49 @@ pub struct Record {
 
 impl Record {
     /// The record of a call that arrives now.
-    pub fn open(source: String, method: &str, agent: Option<&[u8]>) -> Self {
-        let arrived = Timestamp::now();
+    pub fn open(source: impl Display, method: &str, agent: Option<&[u8]>) -> Self {
+        Self::blank(Instant::now()).reopen(source, method, agent)
+    }
+
+    /// The record of a call that arrives now, in the room of one that is over. Nothing of that is left.
+    #[must_use]
+    pub fn reopen(self, source: impl Display, method: &str, agent: Option<&[u8]>) -> Self {
+        let mut record = Self {
+            request_id: emptied(self.request_id),
+            source: emptied(self.source),
+            agent: emptied(self.agent),
+            method: emptied(self.method),
+            local_key: emptied(self.local_key),
+            operation: emptied(self.operation),
+            call: emptied(self.call),
+            parameters: self.parameters,
+            resources: self.resources,
+            upstream_request_id: emptied(self.upstream_request_id),
+            ..Self::blank(Instant::now())
+        };
+        record.parameters.clear();
+        record.parameters.shrink_to(KEPT);
+        record.resources.truncate(1);
+        record.resources.iter_mut().for_each(|resource| *resource = emptied(std::mem::take(resource)));
+        record.arrived = Timestamp::now();
+        let mut id = Uuid::encode_buffer();
+        record.request_id.push_str(id::at(record.arrived).hyphenated().encode_lower(&mut id));
+        let _ = write!(record.source, "{source}");
+        if let Some(agent) = agent {
+            record.agent.push_str(&cut(&String::from_utf8_lossy(agent), AGENT));
+        }
+        record.method.extend(method.chars().take(METHOD));
+        record
+    }
+
+    fn blank(started: Instant) -> Self {
         Self {
-            arrived,
-            started: Instant::now(),
-            request_id: uuid::Uuid::now_v7().to_string(),
-            source,
-            agent: agent.map(|agent| cut(&String::from_utf8_lossy(agent), AGENT).into_owned()),
-            method: method.chars().take(METHOD).collect(),
+            arrived: Timestamp::UNIX_EPOCH,
+            started,
+            request_id: String::new(),
+            source: String::new(),
+            agent: String::new(),
+            method: String::new(),
             place: None,
             who: Who::Unknown,
             local_key: String::new(),
@@ -166,7 +206,7 @@ impl Record {
             asks: Vec::new(),
             status: 0,
             upstream_status: None,
-            upstream_request_id: None,
+            upstream_request_id: String::new(),
             error: "",
             message: String::new(),
             upstream_error: None,
@@ -181,6 +221,22 @@ impl Record {
             queue_ms: 0.0,
             sign_us: 0,
             upstream_ms: 0.0,
+        }
+    }
+
+    /// Takes everything, and leaves the record of nothing.
+    #[must_use]
+    pub fn take(&mut self) -> Self {
+        let blank = Self::blank(self.started);
+        std::mem::replace(self, blank)
+    }
+
+    /// The call is about this, and about nothing that was said before.
+    pub fn is_about(&mut self, resource: &str) {
+        self.resources.truncate(1);
+        match self.resources.first_mut() {
+            Some(first) => resource.clone_into(first),
+            None => self.resources.push(resource.to_owned()),
         }
     }
 
@@ -207,7 +263,8 @@ impl Record {
     /// The upstream has answered with this status, and names the request so.
     pub fn answered(&mut self, status: u16, request_id: Option<&str>) {
         self.upstream_status = Some(status);
-        self.upstream_request_id = request_id.map(|id| cut(id, AGENT).into_owned());
+        self.upstream_request_id.clear();
+        self.upstream_request_id.push_str(&cut(request_id.unwrap_or_default(), AGENT));
     }
 
     /// How the call ended when not by its last byte; empty otherwise.
@@ -217,11 +274,24 @@ impl Record {
 
     /// Gives the event of this kind to `listen`. Whatever only the end of a call tells is of outcomes.
     pub fn tell<T>(&self, kind: Kind, listen: impl FnOnce(&Event<'_>) -> T) -> T {
-        let resources: Vec<&str> =
-            self.resources.iter().map(String::as_str).filter(|resource| !resource.is_empty()).collect();
+        // One is what most calls are about.
+        let (one, several);
+        let resources = match &*self.resources {
+            [] => &[][..],
+            [resource] if resource.is_empty() => &[],
+            [resource] => {
+                one = [resource.as_str()];
+                &one[..]
+            }
+            more => {
+                let named = more.iter().map(String::as_str).filter(|resource| !resource.is_empty());
+                several = named.collect::<Vec<&str>>();
+                &several[..]
+            }
+        };
         let (source, name) = self.named();
         let place = self.place.as_deref();
-        let digest = self.string_to_sign.as_ref().map(hex);
+        let digest = self.string_to_sign.as_ref().map(hex32);
         let trace = self.trace.map(|trace| trace.id());
         let mut additional = Additional {
             route: place.map(|place| &*place.route),
@@ -248,11 +318,11 @@ impl Record {
             additional.sign_us = self.string_to_sign.is_some().then_some(self.sign_us);
             additional.first_byte_ms = sent.then_some(self.upstream_ms);
             additional.total_ms = Some(millis(self.started));
-            additional.upstream_request_id = self.upstream_request_id.as_deref();
+            additional.upstream_request_id = present(&self.upstream_request_id);
             additional.attempts = Some(self.attempts);
             additional.polls = (self.polls > 0).then_some(self.polls);
             additional.ended = present(self.ended_early()).or(Some("complete"));
-            additional.string_to_sign = digest.as_deref();
+            additional.string_to_sign = digest.as_ref().map(digits);
         }
         listen(&Event {
             kind,
@@ -262,11 +332,11 @@ impl Record {
             name,
             region: place.and_then(|place| place.region.as_deref()),
             source_ip: &self.source,
-            user_agent: self.agent.as_deref(),
+            user_agent: present(&self.agent),
             identity: self.identity(),
             read_only: self.read_only,
             parameters: Some(&self.parameters),
-            resources: &resources,
+            resources,
             error_code: present(self.error).or(self.upstream_error.as_deref()),
             error_message: present(&self.message),
             additional,
@@ -291,6 +361,13 @@ impl Record {
             None => (of_route, &self.call),
         }
     }
+}
+
+/// The text's room without the text, unless it is large.
+fn emptied(mut text: String) -> String {
+    text.clear();
+    text.shrink_to(KEPT);
+    text
 }
 
 fn present(text: &str) -> Option<&str> {

@@ -3,6 +3,8 @@
 //! Anything that two HTTP parsers could read differently, anything that a web page could have sent, and every host
 //! that this listener does not answer to is refused here, before a route is looked for.
 
+use std::borrow::Cow;
+
 use http::header::{self, HeaderMap, HeaderName};
 use http::request::Parts;
 use http::{Method, Version};
@@ -15,7 +17,7 @@ use crate::snapshot::Snapshot;
 /// The parts of a head that matching and rebuilding look at.
 pub(super) struct Inbound<'h> {
     /// Lower case, without port.
-    pub(super) host: String,
+    pub(super) host: Cow<'h, str>,
     /// As it came.
     pub(super) path: &'h str,
     /// As it came.
@@ -41,7 +43,9 @@ pub(super) fn admit<'h>(
     hops(&head.headers)?;
     framing(head)?;
     let host = host(head)?;
-    if !world.listeners[connection.listener].hosts.contains(&host) && !world.table.knows(&host) {
+    if !world.listeners[connection.listener].hosts.iter().any(|known| *known == host)
+        && !world.table.knows(&host)
+    {
         return Err(Reason::UnknownHost);
     }
     browser(head)?;
@@ -168,7 +172,7 @@ fn framing(head: &Parts) -> Result<(), Reason> {
 }
 
 /// The one host that the request names, in `Host` and in an absolute target or `:authority` alike.
-fn host(head: &Parts) -> Result<String, Reason> {
+fn host(head: &Parts) -> Result<Cow<'_, str>, Reason> {
     let mut hosts = head.headers.get_all(header::HOST).iter();
     let named = hosts.next().map(|value| value.to_str().map_err(|_| Reason::UnknownHost)).transpose()?;
     if hosts.next().is_some() {
@@ -188,7 +192,9 @@ fn host(head: &Parts) -> Result<String, Reason> {
     if host.contains('@') {
         return Err(Reason::AmbiguousRequest("user information in the host"));
     }
-    without_port(host).map(str::to_ascii_lowercase).ok_or(Reason::UnknownHost)
+    let name = without_port(host).ok_or(Reason::UnknownHost)?;
+    let lower = !name.bytes().any(|byte| byte.is_ascii_uppercase());
+    Ok(if lower { name.into() } else { name.to_ascii_lowercase().into() })
 }
 
 /// Cuts a port off; an IPv6 address keeps its brackets, as in the configuration.

@@ -2,6 +2,7 @@
 //!
 //! A guard: whatever becomes of the call, and wherever it is dropped, it is counted once and its record is written.
 
+use std::rc::Rc;
 use std::sync::Arc;
 
 use http::HeaderMap;
@@ -10,13 +11,15 @@ use http::response::Parts;
 use crate::audit::event::Kind;
 use crate::audit::{Record, Recorder, Who};
 use crate::live::Reporter;
-use crate::metrics::{Metrics, RefusedLabels, RejectedLabels, RequestLabels, class_label, method_label};
+use crate::metrics::{Answered, Metrics, RefusedLabels, RejectedLabels};
 use crate::reason::Reason;
 use crate::snapshot::Route;
 use crate::trace::Trace;
 
+use super::Gateway;
 use super::quota::Places;
 use super::rejection::Rejection;
+use super::room::Room;
 use super::watch;
 
 /// A call from its arrival to the last byte of its answer.
@@ -24,6 +27,7 @@ pub(super) struct Call {
     /// What is known of it.
     pub(super) record: Record,
     recorder: Recorder,
+    room: Rc<Room>,
     route: Option<Arc<Route>>,
     places: Option<Places>,
     metrics: Arc<Metrics>,
@@ -35,18 +39,14 @@ pub(super) struct Call {
 impl Call {
     /// A call of which this is known. Its end is reported, and its trace goes on; where traces are exported and it is
     /// in none, one begins.
-    pub(super) fn open(
-        mut record: Record,
-        headers: &HeaderMap,
-        recorder: &Recorder,
-        metrics: &Arc<Metrics>,
-        reporter: &Reporter,
-    ) -> Self {
+    pub(super) fn open(mut record: Record, headers: &HeaderMap, gateway: &Gateway) -> Self {
+        let Gateway { scribe, metrics, reporter, room, .. } = gateway;
         let continued = Trace::continued(headers);
         record.trace = continued.or_else(|| reporter.is_exported().then(Trace::begun));
         Self {
             record,
-            recorder: recorder.clone(),
+            recorder: scribe.recorder.clone(),
+            room: room.clone(),
             route: None,
             places: None,
             metrics: metrics.clone(),
@@ -117,13 +117,10 @@ impl Drop for Call {
         self.record.upstream_error = rejection.as_ref().and_then(Rejection::code);
         let record = &self.record;
         record.tell(Kind::Outcome, |event| self.recorder.outcome(event));
-        let label = RequestLabels {
-            route: record.route().to_owned(),
-            scheme: record.scheme(),
-            method: method_label(&record.method),
-            code_class: class_label(record.status),
-        };
-        self.metrics.requests.get_or_create(&label).inc();
+        match &self.route {
+            Some(route) => route.meters.requests.count(&record.method, record.status),
+            None => Answered::new(&self.metrics.requests, "", "").count(&record.method, record.status),
+        }
         if let Some(route) = &self.route {
             route.meters.inflight.dec();
             if let Some(decision) = record.decision {
@@ -139,5 +136,6 @@ impl Drop for Call {
             watch::count(&self.reporter, route, record);
         }
         self.reporter.publish(|| watch::call(record));
+        self.room.keep_record(&mut self.record);
     }
 }

@@ -18,7 +18,7 @@ use crate::body::Meter;
 use crate::body::spool::Store;
 use crate::body::stream::Input;
 use crate::operation::Operation;
-use crate::outbound::{Content, Draft, SignedRequest};
+use crate::outbound::{Arena, Content, Draft, SignedRequest};
 use crate::policy::Decision;
 use crate::reason::Reason;
 use crate::sign::{Scratch, Stages};
@@ -57,7 +57,7 @@ impl DryRun {
         }
         let host = head.uri.host().unwrap_or_default().to_ascii_lowercase();
         let uri = head.uri.clone();
-        let inbound = Inbound { host, path: uri.path(), query: uri.query() };
+        let inbound = Inbound { host: host.into(), path: uri.path(), query: uri.query() };
         let store = Store::default();
         let source = Source::new(
             &head,
@@ -67,8 +67,14 @@ impl DryRun {
             Rc::<Meter>::default(),
             Cover::default(),
         )?;
-        let (hasher, mut record) = (Hasher::random(), Record::open(String::new(), "", None));
-        let mut desk = Desk { route: &route, client: None, hasher: &hasher, record: &mut record };
+        let (hasher, mut record) = (Hasher::random(), Record::open("", "", None));
+        let mut desk = Desk {
+            route: &route,
+            client: None,
+            hasher: &hasher,
+            record: &mut record,
+            headers: http::HeaderMap::new(),
+        };
         let (mut draft, content, operation) =
             rebuild(&mut desk, &inbound, &head, source, &world.limits).await?;
         filter::prepare(&route, &operation, &mut draft.headers);
@@ -88,7 +94,8 @@ impl Planned {
     /// Signs as the gateway would at `now`; `observe` sees the stages.
     pub fn sign(self, now: Timestamp, observe: impl FnOnce(&Stages<'_>)) -> Result<SignedRequest, Reason> {
         let signer = self.route.signer.as_deref().ok_or(Reason::CredentialUnavailable)?;
-        SignedRequest::sign(self.draft, self.content, signer, now, &mut Scratch::default(), observe)
+        let (mut scratch, mut arena) = (Scratch::default(), Arena::default());
+        SignedRequest::sign(self.draft, self.content, signer, now, (&mut scratch, &mut arena), observe)
     }
 
     /// A URL at the upstream that holds for `expires` seconds from `now`.

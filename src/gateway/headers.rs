@@ -55,10 +55,10 @@ pub(super) fn is_end_to_end(name: &str) -> bool {
         || matches!(name, "host" | "authorization" | "content-length" | "cookie" | "date" | "expect")
 }
 
-/// The end-to-end headers of a request that pass to this route's upstream.
-pub(super) fn towards_upstream(headers: &HeaderMap, route: &Route) -> HeaderMap {
+/// The end-to-end headers of a request that pass to this route's upstream, in the empty map `kept`.
+pub(super) fn towards_upstream(headers: &HeaderMap, route: &Route, mut kept: HeaderMap) -> HeaderMap {
     let nominated: Vec<String> = nominated(headers).collect();
-    let mut kept = HeaderMap::with_capacity(headers.len() + 8);
+    kept.reserve(headers.len() + 8);
     for (name, value) in headers {
         if passes(name, route) && !nominated.iter().any(|nominee| nominee == name.as_str()) {
             kept.append(name.clone(), value.clone());

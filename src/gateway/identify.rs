@@ -24,7 +24,7 @@ use crate::config::{HostMatch, Shape};
 use crate::identify::{Entrance, Identity, Refusal, Replay, Shown, Verified};
 use crate::reason::Reason;
 use crate::route::below;
-use crate::sign::claim::Place;
+use crate::sign::claim::{Claim, Place};
 use crate::sign::{ChunkMode, Head, Payload, VerifyError};
 use crate::snapshot::{Route, Snapshot};
 
@@ -75,6 +75,14 @@ struct Inflow<'r> {
 /// A client, and what its signature says of a body that was not read.
 type Proved<'r> = (Identity<'r>, Cover);
 
+/// What came of judging a head.
+#[allow(clippy::large_enum_variant, reason = "it lives for a moment, and a box would cost every call")]
+enum Judged<'r> {
+    Proved(Proved<'r>),
+    /// All is well, unless the signature is of another body than this one.
+    ButForBody(Claim),
+}
+
 impl Gateway {
     /// Finds out who is calling and may use the route, or refuses.
     pub(super) async fn identify<'r>(
@@ -87,7 +95,7 @@ impl Gateway {
         let proved = match &asking.route.entrance {
             None => None,
             Some(entrance) => {
-                let proved = Box::pin(self.prove(asking, entrance, &mut inflow, progress)).await;
+                let proved = self.prove(asking, entrance, &mut inflow, progress).await;
                 Some(proved.map_err(|Refusal { reason, cause }| {
                     progress.close = true;
                     progress.call.record.cause = cause;
@@ -113,7 +121,7 @@ impl Gateway {
         Ok(Caller { signature: identity.and_then(|identity| identity.signature), source })
     }
 
-    /// Judges what the caller shows.
+    /// Judges what the caller shows. What waits for a body is boxed: most callers are judged by their heads alone.
     async fn prove<'r>(
         &'r self,
         asking: Asking<'r>,
@@ -121,57 +129,80 @@ impl Gateway {
         inflow: &mut Inflow<'r>,
         progress: &mut Progress,
     ) -> Result<Proved<'r>, Refusal> {
-        let Asking { world, route, inbound, head, peer } = asking;
         let mut form = None;
         if entrance.takes_keys() {
-            if head.headers.get_all(CONTENT_TYPE).iter().nth(1).is_some() {
+            if asking.head.headers.get_all(CONTENT_TYPE).iter().nth(1).is_some() {
                 // It decides whether the body is signed.
                 return Err(Reason::BadHeader("content-type".into(), "it stands more than once").into());
             }
             if is_cloudstack_form(&asking) {
-                form = self.read_form(asking, inflow, progress).await?;
+                form = Box::pin(self.read_form(asking, inflow, progress)).await?;
             }
         }
-        let headers = with_host(head);
-        let signed = Head {
-            method: head.method.as_str(),
-            path: inbound.path,
-            query: inbound.query,
-            headers: &headers,
-            host_bucket: bucket(route, inbound),
+        let local_key = &mut progress.call.record.local_key;
+        let claim = match self.judge_head(asking, entrance, form.as_deref(), inflow, local_key)? {
+            Judged::Proved(proved) => return Ok(proved),
+            Judged::ButForBody(claim) => claim,
         };
-        let none = |identity| (identity, Cover::default());
-        let (family, place) = match entrance.shown(&signed, form.as_deref())? {
-            Shown::Nothing => return entrance.by_connection(&world.clients, peer).map(none),
-            Shown::Token(hash) => return entrance.by_token(&world.clients, &hash, peer).map(none),
+        let incoming = inflow.unread.take().ok_or(Reason::Internal)?;
+        let source = self.source(asking, incoming, Cover::default(), progress)?;
+        let (source, digest) = Box::pin(source.read()).await?;
+        inflow.read = Some(source);
+        let headers = with_host(asking.head);
+        let identity =
+            self.judge(asking, entrance, claim, (&signed(asking, &headers), Payload::Digest(digest)))?;
+        Ok((identity, Cover::default()))
+    }
+
+    /// Judges a head, and the form that follows it.
+    fn judge_head<'r>(
+        &'r self,
+        asking: Asking<'r>,
+        entrance: &'r Entrance,
+        form: Option<&[u8]>,
+        inflow: &Inflow<'r>,
+        local_key: &mut String,
+    ) -> Result<Judged<'r>, Refusal> {
+        let Asking { world, route, head, peer, .. } = asking;
+        let headers = with_host(head);
+        let signed = signed(asking, &headers);
+        let uncovered = |identity| Judged::Proved((identity, Cover::default()));
+        let (family, place) = match entrance.shown(&signed, form)? {
+            Shown::Nothing => return entrance.by_connection(&world.clients, peer).map(uncovered),
+            Shown::Token(hash) => return entrance.by_token(&world.clients, &hash, peer).map(uncovered),
             Shown::Signature(family, place) => (family, place),
         };
-        let payload = form.as_deref().map_or(Payload::Unsigned, Payload::Whole);
+        let payload = form.map_or(Payload::Unsigned, Payload::Whole);
         let claim = entrance.claim((family, place), &signed, payload, &mut self.scratch.borrow_mut())?;
-        progress.call.record.local_key = recorded(&claim.key);
-        let now = Timestamp::now();
-        let judge = |claim, payload| {
-            let scratch = &mut self.scratch.borrow_mut();
-            entrance.by_signature(&world.clients, claim, (&signed, payload), peer, now, scratch)
-        };
+        recorded(&claim.key).clone_into(local_key);
         if route.shape != Shape::Aws || (place == Place::Header && headers.contains_key(CONTENT_SHA256)) {
-            let identity = judge(claim, payload)?;
+            let identity = self.judge(asking, entrance, claim, (&signed, payload))?;
             let cover = identity.signature.as_ref().map(|verified| covered(verified, head)).transpose()?;
-            return Ok((identity, cover.unwrap_or_default()));
+            return Ok(Judged::Proved((identity, cover.unwrap_or_default())));
         }
         // Other services than S3 sign the body without saying its digest.
-        let Some(incoming) = inflow.unread.take_if(|incoming| !incoming.is_end_stream()) else {
-            return judge(claim, Payload::Whole(b"")).map(none);
-        };
-        match judge(claim.clone(), Payload::Digest([0; 32])) {
-            // Nothing but the digest is wrong, as far as one can tell: only now the body is worth reading.
-            Ok(_) | Err(Refusal { reason: Reason::BadSignature(VerifyError::Mismatch, _), .. }) => {}
-            Err(refusal) => return Err(refusal),
+        if inflow.unread.as_ref().is_none_or(Incoming::is_end_stream) {
+            return self.judge(asking, entrance, claim, (&signed, Payload::Whole(b""))).map(uncovered);
         }
-        let source = self.source(asking, incoming, Cover::default(), progress)?;
-        let (source, digest) = source.read().await?;
-        inflow.read = Some(source);
-        judge(claim, Payload::Digest(digest)).map(none)
+        match self.judge(asking, entrance, claim.clone(), (&signed, Payload::Digest([0; 32]))) {
+            // Nothing but the digest is wrong, as far as one can tell: only now the body is worth reading.
+            Ok(_) | Err(Refusal { reason: Reason::BadSignature(VerifyError::Mismatch, _), .. }) => {
+                Ok(Judged::ButForBody(claim))
+            }
+            Err(refusal) => Err(refusal),
+        }
+    }
+
+    /// Judges a signature.
+    fn judge<'r>(
+        &self,
+        asking: Asking<'r>,
+        entrance: &'r Entrance,
+        claim: Claim,
+        over: (&Head<'_>, Payload<'_>),
+    ) -> Result<Identity<'r>, Refusal> {
+        let scratch = &mut self.scratch.borrow_mut();
+        entrance.by_signature(&asking.world.clients, claim, over, asking.peer, Timestamp::now(), scratch)
     }
 
     /// Reads a form to its end, and learns from it how the caller wants to be answered. `None` when it was read before.
@@ -201,6 +232,18 @@ impl Gateway {
     ) -> Result<Source<'r>, Reason> {
         let (input, limits) = (Input::Caller(incoming), &asking.world.limits);
         Source::new(asking.head, input, limits, &self.store, progress.meter.clone(), cover)
+    }
+}
+
+/// What a caller signs.
+fn signed<'h>(asking: Asking<'h>, headers: &'h HeaderMap) -> Head<'h> {
+    let Asking { route, inbound, head, .. } = asking;
+    Head {
+        method: head.method.as_str(),
+        path: inbound.path,
+        query: inbound.query,
+        headers,
+        host_bucket: bucket(route, inbound),
     }
 }
 
@@ -259,7 +302,7 @@ fn covered(verified: &Verified<'_>, head: &Parts) -> Result<Cover, Reason> {
 }
 
 /// A key id as the record shows it. A text that is no id could be a secret in the wrong place.
-fn recorded(key: &str) -> String {
+fn recorded(key: &str) -> &str {
     let good = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.');
-    if key.len() <= LONGEST_KEY && key.bytes().all(good) { key.to_owned() } else { "(no id)".to_owned() }
+    if key.len() <= LONGEST_KEY && key.bytes().all(good) { key } else { "(no id)" }
 }

@@ -1,7 +1,9 @@
 //! Policy, asked about a call: the decision goes into the record, a refusal to the caller.
 
+use http::HeaderMap;
+
 use crate::audit::Record;
-use crate::audit::parameters::{Hasher, Parameters};
+use crate::audit::parameters::Hasher;
 use crate::config::Enforcement;
 use crate::operation::{Access, Operation, Tier};
 use crate::policy::{self, By, Cause, Decision, Verdict, learn};
@@ -20,25 +22,26 @@ pub(super) struct Desk<'d> {
     pub(super) hasher: &'d Hasher,
     /// What is known of the call.
     pub(super) record: &'d mut Record,
+    /// An empty map, for the headers of what is rebuilt.
+    pub(super) headers: HeaderMap,
 }
 
 impl Desk<'_> {
     /// Notes the call's parameters, decoded; before the call is judged, so that refused calls have theirs too.
     pub(super) fn note<'p>(&mut self, pairs: impl IntoIterator<Item = (&'p [u8], &'p [u8])>) {
-        self.record.parameters = Parameters::of(family(self.route), pairs, self.hasher).into_owned();
+        self.record.parameters.note(family(self.route), pairs, self.hasher);
     }
 
     /// Judges what the call asks for, before anything of it is sent.
     pub(super) fn judge(&mut self, operation: &Operation) -> Result<(), Reason> {
         let decision = decide(self.route, self.client, operation);
         let record = &mut *self.record;
-        record.operation = operation.label();
-        record.call = operation.call_label();
+        operation.label().clone_into(&mut record.operation);
+        operation.call_label().clone_into(&mut record.call);
         record.read_only = operation.access == Access::Read;
         record.decision = Some(decision.verdict);
         record.rule = decision.rule.clone();
-        record.resources.clear();
-        record.resources.push(decision.ask.resource.clone());
+        record.is_about(&decision.ask.resource);
         let others = operation.asks().map(|ask| &ask.resource);
         for other in others.filter(|resource| !resource.is_empty()) {
             // Their count is bounded by the length of the body that names them.

@@ -20,10 +20,12 @@ mod received;
 mod refuse;
 mod rejection;
 mod respond;
+mod room;
 mod scribe;
 mod watch;
 
 use std::cell::{Cell, RefCell};
+use std::fmt::Write as _;
 use std::panic::AssertUnwindSafe;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -50,7 +52,7 @@ use crate::config::Limits;
 use crate::live::Reporter;
 use crate::metrics::Metrics;
 use crate::operation::Access;
-use crate::outbound::{Content, Draft, SignedRequest};
+use crate::outbound::{Arena, Content, Draft, SignedRequest};
 use crate::reason::Reason;
 use crate::sign::digest::sha256;
 use crate::sign::{Scratch, Signer, Stages};
@@ -62,6 +64,7 @@ use identify::{Asking, Caller, use_up};
 use judge::Desk;
 use received::Received;
 use refuse::Protocol;
+use room::Room;
 
 /// What a connection tells its requests.
 pub struct Connection {
@@ -89,11 +92,13 @@ pub struct Gateway {
     metrics: Arc<Metrics>,
     pools: Pools,
     scratch: RefCell<Scratch>,
+    arena: RefCell<Arena>,
     store: Store,
     /// Turns true when the gateway drains: nothing is waited for any longer.
     draining: tokio_watch::Receiver<bool>,
     /// What those who watch are told through.
     reporter: Reporter,
+    room: Rc<Room>,
 }
 
 /// Counts a request in progress on its connection, also when the request is abandoned.
@@ -149,7 +154,8 @@ impl Gateway {
         reporter: Reporter,
     ) -> Self {
         let (pools, scratch) = (Pools::default(), RefCell::default());
-        Self { world, scribe, metrics, pools, scratch, store, draining, reporter }
+        let (arena, room) = (RefCell::default(), Rc::default());
+        Self { world, scribe, metrics, pools, scratch, arena, store, draining, reporter, room }
     }
 
     /// Answers a request, whatever it is; never an error.
@@ -160,20 +166,23 @@ impl Gateway {
     ) -> Response<AnswerBody> {
         let headers = request.headers();
         let agent = headers.get(USER_AGENT).map(HeaderValue::as_bytes);
-        let record = Record::open(connection.peer.to_string(), request.method().as_str(), agent);
-        let call = Call::open(record, headers, &self.scribe.recorder, &self.metrics, &self.reporter);
-        let mut progress = Progress { call, protocol: Protocol::Problem, meter: Rc::default(), close: false };
+        let record = self.room.record(&connection.peer, request.method().as_str(), agent);
+        let call = Call::open(record, headers, self);
+        let meter = self.room.meter();
+        let mut progress = Progress { call, protocol: Protocol::Problem, meter: meter.clone(), close: false };
         let in_progress = InProgress::on(connection);
         // A defect in here costs its own request an error 500, not the worker its other connections.
         let answer =
             AssertUnwindSafe(self.forward(request, &in_progress.0, &mut progress)).catch_unwind().await;
         progress.call.record.bytes_in = progress.meter.bytes.get();
-        match answer {
+        let answer = match answer {
             Ok(Ok(Outcome::Pass(answer))) => self.pass(answer, progress),
             Ok(Ok(Outcome::HandOver(redirect))) => redirected(redirect, progress),
             Ok(Err(reason)) => refuse(&reason, progress),
             Err(_) => refuse(&Reason::Internal, progress),
-        }
+        };
+        self.room.keep_meter(meter);
+        answer
     }
 
     /// The path of a request that goes well.
@@ -187,7 +196,9 @@ impl Gateway {
         let (head, incoming) = request.into_parts();
         let peer = connection.caller(&head.headers, &world.listeners[connection.listener]);
         if peer.proxy.is_some() {
-            progress.call.record.source = peer.to_string();
+            let source = &mut progress.call.record.source;
+            source.clear();
+            let _ = write!(source, "{peer}");
         }
         let inbound = admit::admit(&head, connection, &world).inspect_err(|_| progress.close = true)?;
 
@@ -204,7 +215,8 @@ impl Gateway {
         progress.call.holds(quota::begin(&route.grant.quota, client.map(|grant| &grant.quota))?);
         let way = Way { gateway: self, route, signer, limits: &world.limits, meter: &progress.meter };
         let record = &mut progress.call.record;
-        let mut desk = Desk { route, client, hasher: &self.scribe.hasher, record };
+        let mut desk =
+            Desk { route, client, hasher: &self.scribe.hasher, record, headers: self.room.headers() };
         if let Some(rule) = route.hand_over
             && let Some(redirect) = Box::pin(hand_over::offer(rule, &way, &inbound, &head, &mut desk)).await?
         {
@@ -230,7 +242,9 @@ impl Gateway {
             None => Received::from(answer),
             Some(follow) => Box::pin(follow.through(answer, &way, record)).await?,
         };
-        filter::through(answer, route, &operation, world.limits.body_timeout).await.map(Outcome::Pass)
+        let answer = filter::through(answer, route, &operation, world.limits.body_timeout).await?;
+        self.room.keep_headers(head.headers);
+        Ok(Outcome::Pass(answer))
     }
 }
 
@@ -251,8 +265,8 @@ impl Way<'_> {
         };
         // Given back before anything is waited for: the next request of this worker signs with it meanwhile.
         let signed = {
-            let scratch = &mut gateway.scratch.borrow_mut();
-            SignedRequest::sign(draft, content, signer, now, scratch, observe)?
+            let (scratch, arena) = (&mut gateway.scratch.borrow_mut(), &mut gateway.arena.borrow_mut());
+            SignedRequest::sign(draft, content, signer, now, (scratch, arena), observe)?
         };
         record.string_to_sign = digest;
         route.meters.sign_duration.observe(signing.elapsed().as_secs_f64());
@@ -284,7 +298,8 @@ impl Gateway {
     fn pass(&self, answer: Received, progress: Progress) -> Response<AnswerBody> {
         let mut call = progress.call;
         call.answered(&answer.head);
-        respond::pass(answer, call, self.world.load().limits.body_timeout)
+        let timeout = self.world.load().limits.body_timeout;
+        respond::pass(answer, call, timeout, &mut self.arena.borrow_mut())
     }
 
     /// Closes idle upstream connections; called now and then by the worker.

@@ -20,6 +20,7 @@ use super::call::Call;
 use super::headers::towards_caller;
 use super::received::{Received, Rest};
 use crate::config::HostMatch;
+use crate::outbound::Arena;
 use crate::redact::{Redactor, Unreadable};
 use crate::snapshot::Route;
 
@@ -73,7 +74,12 @@ pub(super) fn clock_skew(headers: &HeaderMap, now: Timestamp) -> Option<f64> {
 }
 
 /// Passes an upstream's answer on as it is.
-pub(super) fn pass(answer: Received, call: Call, timeout: Duration) -> Response<AnswerBody> {
+pub(super) fn pass(
+    answer: Received,
+    call: Call,
+    timeout: Duration,
+    arena: &mut Arena,
+) -> Response<AnswerBody> {
     let (mut head, begun, rest, redactor) = answer.into_parts();
     towards_caller(&mut head.headers);
     if head.status.is_redirection()
@@ -81,7 +87,9 @@ pub(super) fn pass(answer: Received, call: Call, timeout: Duration) -> Response<
     {
         relocate(&mut head.headers, route);
     }
-    identify(&mut head.headers, &call);
+    if let Ok(id) = arena.value(&call.record.request_id) {
+        head.headers.insert(REQUEST_ID, id);
+    }
     head.version = http::Version::HTTP_11;
     head.extensions.clear();
     let source = match (rest, redactor) {

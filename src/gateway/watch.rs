@@ -90,7 +90,7 @@ pub(super) fn call(record: &Record) -> Call {
         id: record.request_id.clone(),
         time: record.arrived,
         source: text(&record.source),
-        agent: text(record.agent.as_deref().unwrap_or_default()),
+        agent: text(&record.agent),
         client: record.who.name().to_owned(),
         proof: record.who.proof(),
         route: record.route().to_owned(),

@@ -67,12 +67,23 @@ impl Watch {
                             return found;
                         }
                     }
-                    let taken = extend_head(head, bytes);
-                    bytes = &bytes[taken..];
-                    if head.len() > self.limit + 4 {
+                    // Most heads come whole and are judged where they lie; of others the beginning is kept.
+                    let ended = end_of_head(head, bytes);
+                    let taken = ended.unwrap_or(bytes.len());
+                    let (of_head, rest) = bytes.split_at(taken);
+                    bytes = rest;
+                    if head.len() + taken > self.limit + 4 {
                         self.state = State::Blind;
-                    } else if is_complete(head) {
-                        match judge(head) {
+                    } else if ended.is_none() {
+                        head.extend_from_slice(of_head);
+                    } else {
+                        let judged = if head.is_empty() {
+                            judge(of_head)
+                        } else {
+                            head.extend_from_slice(of_head);
+                            judge(head)
+                        };
+                        match judged {
                             Ok(next) => self.state = next,
                             Err(what) => {
                                 found = Some(what);
@@ -100,19 +111,22 @@ impl Watch {
     }
 }
 
-/// Appends bytes up to and including the empty line that ends a head; how many were taken.
-fn extend_head(head: &mut Vec<u8>, bytes: &[u8]) -> usize {
-    for (index, &byte) in bytes.iter().enumerate() {
-        head.push(byte);
-        if byte == b'\n' && is_complete(head) {
-            return index + 1;
+/// How many bytes, up to and including an empty line, end a head that begins with `before`; `None` when none do.
+fn end_of_head(before: &[u8], bytes: &[u8]) -> Option<usize> {
+    let mut from = 0;
+    while let Some(at) = bytes[from..].iter().position(|&byte| byte == b'\n') {
+        let end = from + at;
+        // The two bytes in front of this line feed, of which some may have come before.
+        let back = |distance: usize| match end.checked_sub(distance) {
+            Some(index) => Some(bytes[index]),
+            None => before.len().checked_sub(distance - end).map(|index| before[index]),
+        };
+        if back(1) == Some(b'\n') || back(1) == Some(b'\r') && back(2) == Some(b'\n') {
+            return Some(end + 1);
         }
+        from = end + 1;
     }
-    bytes.len()
-}
-
-fn is_complete(head: &[u8]) -> bool {
-    head.ends_with(b"\n\r\n") || head.ends_with(b"\n\n")
+    None
 }
 
 /// What follows a complete head, or what is ambiguous in it.
@@ -200,6 +214,11 @@ mod tests {
         let mut watch = Watch::new(1000);
         let single = bytes.as_bytes().iter().find_map(|byte| watch.read(std::slice::from_ref(byte)));
         assert_eq!(whole, single, "{bytes:?}");
+        for at in 0..bytes.len() {
+            let (first, second) = bytes.as_bytes().split_at(at);
+            let mut watch = Watch::new(1000);
+            assert_eq!(watch.read(first).or_else(|| watch.read(second)), whole, "{bytes:?} at {at}");
+        }
         whole
     }
 

@@ -1,6 +1,7 @@
 //! Counters and histograms, and their Prometheus text. Labels are bounded: routes, schemes, codes; never a caller's
 //! text, never a secret.
 
+mod answered;
 mod late;
 mod process;
 pub mod reading;
@@ -17,6 +18,7 @@ use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::metrics::info::Info;
 use prometheus_client::registry::{Registry, Unit};
 
+pub use answered::{Answered, method_label};
 pub use late::Late;
 
 /// The bounds that OpenTelemetry gives to HTTP durations, in seconds.
@@ -232,25 +234,5 @@ impl Metrics {
             text.clear();
         }
         text
-    }
-}
-
-/// The label of a method: bounded.
-pub fn method_label(method: &str) -> &'static str {
-    ["GET", "PUT", "POST", "HEAD", "DELETE", "PATCH", "OPTIONS"]
-        .into_iter()
-        .find(|known| *known == method)
-        .unwrap_or("_OTHER")
-}
-
-/// The label of a status: its class.
-pub fn class_label(status: u16) -> &'static str {
-    match status / 100 {
-        1 => "1xx",
-        2 => "2xx",
-        3 => "3xx",
-        4 => "4xx",
-        5 => "5xx",
-        _ => "none",
     }
 }

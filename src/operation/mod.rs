@@ -100,14 +100,19 @@ impl Operation {
     }
 
     /// The operation's name, cut to what a record should hold of a name that a caller chose.
-    pub fn label(&self) -> String {
-        self.ask.name.chars().take(LONGEST).collect()
+    pub fn label(&self) -> &str {
+        cut(&self.ask.name)
     }
 
     /// The API's own name of the call, cut in the same way.
-    pub fn call_label(&self) -> String {
-        self.call().chars().take(LONGEST).collect()
+    pub fn call_label(&self) -> &str {
+        cut(self.call())
     }
+}
+
+/// As much of a name as a record keeps.
+fn cut(name: &str) -> &str {
+    name.char_indices().nth(LONGEST).map_or(name, |(end, _)| &name[..end])
 }
 
 /// Every call that is known to deal in secrets. Of services that are secret-bearing as a whole, each known name.
@@ -123,18 +128,22 @@ pub fn secret_bearing() -> impl Iterator<Item = (System, Cow<'static, str>, Tier
 /// is `%` itself.
 fn text(bytes: &[u8]) -> String {
     let mut out = String::with_capacity(bytes.len());
+    push_text(bytes, &mut out);
+    out
+}
+
+fn push_text(bytes: &[u8], out: &mut String) {
     for chunk in bytes.utf8_chunks() {
         for c in chunk.valid().chars() {
             if c == '%' || c.is_control() {
                 let mut buffer = [0; 4];
-                escaped(c.encode_utf8(&mut buffer).as_bytes(), &mut out);
+                escaped(c.encode_utf8(&mut buffer).as_bytes(), out);
             } else {
                 out.push(c);
             }
         }
-        escaped(chunk.invalid(), &mut out);
+        escaped(chunk.invalid(), out);
     }
-    out
 }
 
 fn escaped(bytes: &[u8], out: &mut String) {

@@ -3,6 +3,7 @@
 //! The two are not opposites. An `allow` rule must cover all that is asked for; a `deny` rule matches where it
 //! touches any of it. What is in doubt is thereby refused, whichever way a rule is meant.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use super::glob::{Case, Glob};
@@ -136,8 +137,8 @@ fn touches(glob: &Glob, subject: &Subject<'_>) -> bool {
         return false;
     }
     let (bucket, below) = match resource.split_once('/') {
-        Some((bucket, _)) => (bucket, resource.to_owned()),
-        None => (resource, format!("{resource}/")),
+        Some((bucket, _)) => (bucket, Cow::Borrowed(resource)),
+        None => (resource, format!("{resource}/").into()),
     };
     let shown = subject.is_listing() && glob.matches_some_beginning_with(&below);
     glob.matches(bucket) || shown || glob.matches(&below)

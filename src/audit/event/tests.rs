@@ -60,7 +60,7 @@ fn the_fields_and_their_order_are_those_of_the_definition() {
     };
     let line = line(&event);
     let id = line.split("\"eventID\":\"").nth(1).and_then(|rest| rest.get(..36)).unwrap_or_default();
-    assert_eq!(Uuid::parse_str(id).map(|id| id.get_version_num()).ok(), Some(7));
+    assert_eq!(uuid::Uuid::parse_str(id).map(|id| id.get_version_num()).ok(), Some(7));
     let expected = concat!(
         r#"{"eventVersion":"1.0","eventTime":"2026-11-21T09:30:00.123456Z","eventID":"","requestID":"id","#,
         r#""eventType":"ActivityLog","eventCategory":"ActivityAuditLog","eventSource":"cloudstack","#,

@@ -8,6 +8,9 @@ mod cloudstack;
 mod s3;
 mod zstack;
 
+use std::cell::Cell;
+
+use http::HeaderMap;
 use http::request::Parts;
 
 use super::admit::Inbound;
@@ -27,6 +30,8 @@ struct Request<'r> {
     inbound: &'r Inbound<'r>,
     head: &'r Parts,
     limits: &'r Limits,
+    /// An empty map, for the first draft.
+    kept: Cell<HeaderMap>,
 }
 
 /// Rebuilds a request for the route of `desk`; gives the draft, its body, and the operation that both of them are. What
@@ -40,7 +45,8 @@ pub(super) async fn rebuild(
     limits: &Limits,
 ) -> Result<(Draft, Content, Operation), Reason> {
     let route = desk.route;
-    let request = Request { route, inbound, head, limits };
+    let kept = Cell::new(std::mem::take(&mut desk.headers));
+    let request = Request { route, inbound, head, limits, kept };
     match route.shape {
         Shape::Cloudstack { method } => cloudstack::rebuild(&request, source, desk, method).await,
         Shape::Zstack => zstack::rebuild(&request, source, desk).await,
@@ -74,8 +80,8 @@ impl Request<'_> {
             method: self.head.method.clone(),
             path,
             query,
-            headers: towards_upstream(&self.head.headers, self.route),
-            host: self.route.endpoint.upstream.host.clone(),
+            headers: towards_upstream(&self.head.headers, self.route, self.kept.take()),
+            host: self.route.endpoint.host.clone(),
             host_bucket: None,
         }
     }

@@ -51,30 +51,34 @@ pub(super) async fn rebuild(
     // SigV2 servers sign an empty sub-resource without `=`, whatever the wire says.
     let empty = if dialect.is_some() { EmptyValue::Bare } else { EmptyValue::AsSent };
 
-    let (bucket, key) = bucket_and_key(request)?;
-    note(desk, &bucket, &key, &fields);
+    let path = object_path(&request.rewritten())?;
+    let (bucket, key) = bucket_and_key(request, &path)?;
+    note(desk, bucket, key, &fields);
     let mut draft = request.draft(String::new(), query(&fields, empty));
     write_sources(&mut draft.headers)?;
-    if addressing == Addressing::Virtual && is_host_label(&bucket) {
-        draft.path = format!("/{key}");
-        draft.host = format!("{bucket}.{}", draft.host);
-        draft.host_bucket = Some(bucket.clone());
+    // `None`: as it came, strictly encoded.
+    let other = if addressing == Addressing::Virtual && is_host_label(bucket) {
+        draft.host = format!("{bucket}.{}", draft.host).into();
+        draft.host_bucket = Some(bucket.to_owned());
+        Some(format!("/{key}"))
     } else if bucket.is_empty() {
-        draft.path = if key.is_empty() { "/".to_owned() } else { format!("//{key}") };
+        Some(if key.is_empty() { "/".to_owned() } else { format!("//{key}") })
     } else if key.is_empty() && !request.inbound.path.ends_with('/') {
-        draft.path = format!("/{bucket}");
+        Some(format!("/{bucket}"))
+    } else if is_joined(&path, bucket, key) {
+        None
     } else {
-        draft.path = format!("/{bucket}/{key}");
-    }
+        Some(format!("/{bucket}/{key}"))
+    };
     if dialect == Some(Dialect::Ostor) && source.is_empty() {
         // The management API is signed with an empty type by every client of it.
         draft.headers.remove(http::header::CONTENT_TYPE);
     }
     let mut call = Call {
         method: method.as_str(),
-        bucket: &bucket,
-        key: &key,
-        path: &draft.path,
+        bucket,
+        key,
+        path: other.as_deref().unwrap_or(&path),
         query: &fields,
         form: &[],
         headers: &draft.headers,
@@ -87,9 +91,11 @@ pub(super) async fn rebuild(
         desk.note(pairs(&fields).chain(pairs(&form)));
         call.form = &form;
         let operation = s3(&call)?;
+        draft.path = other.unwrap_or(path);
         return Ok((draft, Content::Whole(body, None), operation));
     }
     let mut operation = s3(&call)?;
+    draft.path = other.unwrap_or(path);
     if !source.is_empty() && operation.call() != "s3:DeleteObjects" {
         desk.judge(&operation)?;
     }
@@ -113,6 +119,12 @@ pub(super) async fn rebuild(
         headers.remove("x-amz-sdk-checksum-algorithm");
     }
     Ok((draft, content, operation))
+}
+
+/// Whether a path is `/bucket/key`.
+fn is_joined(path: &str, bucket: &str, key: &str) -> bool {
+    let rest = path.strip_prefix('/').and_then(|rest| rest.strip_prefix(bucket));
+    rest.and_then(|rest| rest.strip_prefix('/')).is_some_and(|rest| rest == key)
 }
 
 /// Notes bucket and key beside what stands in the query.
@@ -151,10 +163,9 @@ fn states_checksum(headers: &HeaderMap) -> bool {
     Algorithm::ALL.iter().any(|algorithm| headers.contains_key(algorithm.header()))
 }
 
-/// Bucket and key, strictly encoded, from a virtual host or from the path.
-fn bucket_and_key(request: &Request<'_>) -> Result<(String, String), Reason> {
-    let path = object_path(&request.rewritten())?;
-    let path = path.strip_prefix('/').unwrap_or(&path);
+/// Bucket and key, strictly encoded, from a virtual host or from the strictly encoded path.
+fn bucket_and_key<'r>(request: &'r Request<'_>, path: &'r str) -> Result<(&'r str, &'r str), Reason> {
+    let path = path.strip_prefix('/').unwrap_or(path);
     if let HostMatch::Suffix(suffix) = &request.route.host
         && let Some(bucket) = below(&request.inbound.host, suffix)
     {
@@ -162,10 +173,9 @@ fn bucket_and_key(request: &Request<'_>) -> Result<(String, String), Reason> {
         if !bucket.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_')) {
             return Err(Reason::UnknownHost);
         }
-        return Ok((bucket.to_owned(), path.to_owned()));
+        return Ok((bucket, path));
     }
-    let (bucket, key) = path.split_once('/').unwrap_or((path, ""));
-    Ok((bucket.to_owned(), key.to_owned()))
+    Ok(path.split_once('/').unwrap_or((path, "")))
 }
 
 /// Whether a bucket can stand in front of a host name under one wildcard certificate: Amazon's naming rule without

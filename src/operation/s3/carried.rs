@@ -37,8 +37,8 @@ pub(super) fn add(call: &Call<'_>, operation: &mut Operation) -> Result<(), Reas
             return Err(Reason::BadHeader(archive.into(), "archives are not unpacked through this gateway"));
         }
     }
-    let resource = operation.ask.resource.clone();
-    let mut also = |name: &'static str| operation.further.push(Ask::new(name, resource.clone()));
+    let Operation { ask, further, .. } = &mut *operation;
+    let mut also = |name: &'static str| further.push(Ask::new(name, ask.resource.clone()));
     let puts_object = (call.method == "PUT" || call.method == "POST") && !call.key.is_empty();
     if puts_object {
         if states_acl(call) {
@@ -54,7 +54,7 @@ pub(super) fn add(call: &Call<'_>, operation: &mut Operation) -> Result<(), Reas
             also("s3:PutObjectLegalHold");
         }
     } else if call.method == "PUT" && call.key.is_empty() && !call.bucket.is_empty() {
-        if states_acl(call) && operation.ask.name != "s3:PutBucketAcl" {
+        if states_acl(call) && ask.name != "s3:PutBucketAcl" {
             also("s3:PutBucketAcl");
         }
         if states(call, "x-amz-bucket-object-lock-enabled") {

@@ -14,7 +14,7 @@ use std::borrow::Cow;
 
 use http::HeaderMap;
 
-use super::{Access, Ask, Operation, Tier, text};
+use super::{Access, Ask, Operation, Tier, push_text, text};
 use crate::reason::Reason;
 use crate::sign::encode::{Plus, decode};
 use crate::target::Parameter;
@@ -49,8 +49,13 @@ impl Call<'_> {
     }
 
     fn resource(&self) -> String {
-        let bucket = text(&decoded(self.bucket));
-        if self.key.is_empty() { bucket } else { format!("{bucket}/{}", text(&decoded(self.key))) }
+        let mut resource = String::with_capacity(self.bucket.len() + 1 + self.key.len());
+        push_text(&decoded(self.bucket), &mut resource);
+        if !self.key.is_empty() {
+            resource.push('/');
+            push_text(&decoded(self.key), &mut resource);
+        }
+        resource
     }
 }
 

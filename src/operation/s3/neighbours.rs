@@ -113,10 +113,15 @@ fn utapi(call: &Call<'_>, sub: &Sub) -> Option<Operation> {
 fn administration(call: &Call<'_>) -> Option<Operation> {
     let path = decoded(call.path);
     let mut segments = path.split(|byte| *byte == b'/').filter(|segment| !segment.is_empty());
-    let (first, second) = (segments.next()?.to_ascii_lowercase(), segments.next()?);
+    let (first, second) = (segments.next()?, segments.next()?);
+    let is = |name: &str| first.eq_ignore_ascii_case(name.as_bytes());
+    let (minio, rgw) = (call.servers.minio && is("minio"), call.servers.rgw && is("admin"));
+    if !minio && !rgw {
+        return None;
+    }
     let second = text(second).to_ascii_lowercase();
-    match &*first {
-        b"minio" if call.servers.minio => {
+    match &*second {
+        _ if minio => {
             let (access, tier) = match &*second {
                 // Needs no key even there.
                 "health" => (Access::Read, Tier::None),
@@ -124,7 +129,7 @@ fn administration(call: &Call<'_>) -> Option<Operation> {
             };
             Some(Operation::new(Ask::new(format!("minio:{second}"), ""), access, tier))
         }
-        b"admin" if call.servers.rgw && RGW.contains(&&*second) => {
+        resource if RGW.contains(&resource) => {
             let name = format!("rgw:admin.{second}.{}", call.method.to_ascii_lowercase());
             Some(Operation::new(Ask::new(name, ""), Access::Unknown, Tier::Keys))
         }
