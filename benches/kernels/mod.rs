@@ -12,7 +12,7 @@ mod requests;
 use std::hint::black_box;
 
 pub use floor::Floor;
-pub use requests::{Case, Form, groups};
+pub use requests::{Case, groups};
 
 use countersign::sign::Scratch;
 
