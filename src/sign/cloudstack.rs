@@ -11,7 +11,7 @@ use jiff::Timestamp;
 
 use super::digest::MacSha1;
 use super::edits::{Field, text};
-use super::encode::{self, Keep, Plus};
+use super::encode::{self, Keep, Piece, Plus};
 use super::{BodyNeed, Edits, Head, Payload, Scratch, SignError, Stages, VerifyError};
 use crate::secret::Key;
 
@@ -78,6 +78,7 @@ pub fn string_to_sign<'a, 's>(
     for (name, value) in parameters {
         push(scratch, name.as_bytes(), value.as_bytes())?;
     }
+    sort(scratch);
     write_string_to_sign(scratch)?;
     Ok(&scratch.to_sign)
 }
@@ -99,6 +100,7 @@ impl Signer {
         Ok(Self { options, mac: MacSha1::new(key.secret.expose()), id: key.id })
     }
 
+    /// Signs the fields, which are sorted.
     fn finish(&self, scratch: &mut Scratch) -> Result<(), SignError> {
         write_string_to_sign(scratch)?;
         encode::base64(&self.mac.sign(&scratch.to_sign), &mut scratch.signature);
@@ -177,6 +179,7 @@ impl super::Signer for Signer {
         scratch: &'s mut Scratch,
     ) -> Result<Stages<'s>, VerifyError> {
         verify::read_parameters(head, payload, scratch)?;
+        sort(scratch);
         self.finish(scratch)?;
         Ok(scratch.stages()?)
     }
@@ -207,15 +210,17 @@ fn push(scratch: &mut Scratch, name: &[u8], value: &[u8]) -> Result<(), SignErro
 }
 
 /// Decodes one wire piece to the end of the arena.
-fn decode_field(
-    scratch: &mut Scratch,
-    name: &[u8],
-    value: &[u8],
-    what: &'static str,
-) -> Result<Field, SignError> {
+fn decode_field(scratch: &mut Scratch, piece: &Piece<'_>, what: &'static str) -> Result<Field, SignError> {
     let arena = &mut scratch.arena;
+    let value = piece.value.unwrap_or_default();
     let start = arena.len();
-    encode::decode(name, Plus::Space, arena).map_err(|_| SignError::Encoding(what))?;
+    if piece.is_plain {
+        arena.extend_from_slice(piece.name);
+        let middle = arena.len();
+        arena.extend_from_slice(value);
+        return Ok(Field::closing(arena, start, middle)?.with_plain(true));
+    }
+    encode::decode(piece.name, Plus::Space, arena).map_err(|_| SignError::Encoding(what))?;
     let middle = arena.len();
     encode::decode(value, Plus::Space, arena).map_err(|_| SignError::Encoding(what))?;
     for part in [&arena[start..middle], &arena[middle..]] {
@@ -226,10 +231,14 @@ fn decode_field(
 
 /// Takes the caller's parameters, without those that the gateway sets.
 fn collect(scratch: &mut Scratch, wire: &[u8], what: &'static str) -> Result<(), SignError> {
-    for (name, value) in encode::pieces(wire) {
-        let field = decode_field(scratch, name, value.unwrap_or_default(), what)?;
+    for piece in encode::scan(wire) {
+        let field = decode_field(scratch, &piece, what)?;
         let name = field.name(&scratch.arena);
         if reserved(name) {
+            continue;
+        }
+        if field.is_plain() && !name.is_empty() {
+            scratch.fields.push(field);
             continue;
         }
         if name.iter().any(|&b| encode::is_control(b)) {
@@ -246,7 +255,17 @@ fn collect(scratch: &mut Scratch, wire: &[u8], what: &'static str) -> Result<(),
 
 fn emit(arena: &[u8], fields: &[Field], out: &mut Vec<u8>) {
     for field in fields {
-        emit_pair(field.name(arena), field.value(arena), out);
+        let (name, value) = (field.name(arena), field.value(arena));
+        if field.is_plain() {
+            if !out.is_empty() {
+                out.push(b'&');
+            }
+            out.extend_from_slice(name);
+            out.push(b'=');
+            out.extend_from_slice(value);
+        } else {
+            emit_pair(name, value, out);
+        }
     }
 }
 
@@ -261,9 +280,6 @@ fn emit_pair(name: &[u8], value: &[u8], out: &mut Vec<u8>) {
 
 /// Java's `String.compareTo`: by UTF-16 code unit, which differs from UTF-8's order above U+FFFF.
 fn java_order(a: &[u8], b: &[u8]) -> Ordering {
-    if a.is_ascii() && b.is_ascii() {
-        return a.cmp(b);
-    }
     match (std::str::from_utf8(a), std::str::from_utf8(b)) {
         (Ok(a), Ok(b)) => a.encode_utf16().cmp(b.encode_utf16()),
         _ => a.cmp(b),
@@ -272,20 +288,25 @@ fn java_order(a: &[u8], b: &[u8]) -> Ordering {
 
 fn sort(scratch: &mut Scratch) {
     let Scratch { arena, fields, .. } = scratch;
+    let is_ascii = fields.iter().all(|field| field.is_plain() || field.name(arena).is_ascii());
     fields.sort_unstable_by(|a, b| {
-        java_order(a.name(arena), b.name(arena)).then_with(|| a.position().cmp(&b.position()))
+        // Where all names are ASCII, code units are bytes.
+        let by_name =
+            if is_ascii { a.by_name(b, arena) } else { java_order(a.name(arena), b.name(arena)) };
+        by_name.then_with(|| a.position().cmp(&b.position()))
     });
 }
 
+/// Sorts the fields and refuses two of one name.
 fn refuse_repeated(scratch: &mut Scratch, what: &'static str) -> Result<(), SignError> {
     sort(scratch);
     let Scratch { arena, fields, .. } = scratch;
-    let twice = fields.windows(2).any(|pair| pair[0].name(arena) == pair[1].name(arena));
+    let twice = fields.windows(2).any(|pair| pair[0].has_name_of(&pair[1], arena));
     if twice { Err(SignError::Repeated(what)) } else { Ok(()) }
 }
 
+/// Writes the sorted fields as they are signed.
 fn write_string_to_sign(scratch: &mut Scratch) -> Result<(), SignError> {
-    sort(scratch);
     let Scratch { arena, fields, to_sign, .. } = scratch;
     for field in fields.iter() {
         let name = field.name(arena);
@@ -295,14 +316,20 @@ fn write_string_to_sign(scratch: &mut Scratch) -> Result<(), SignError> {
         if !to_sign.is_empty() {
             to_sign.push(b'&');
         }
-        if name.is_ascii() {
-            to_sign.extend(name.iter().map(u8::to_ascii_lowercase));
+        if field.is_plain() || name.is_ascii() {
+            to_sign.extend_from_slice(name);
         } else {
             lower(text(name, "parameter name")?, to_sign);
         }
         to_sign.push(b'=');
-        encode::java_lower(field.value(arena), to_sign);
+        if field.is_plain() {
+            to_sign.extend_from_slice(field.value(arena));
+        } else {
+            encode::java(field.value(arena), to_sign);
+        }
     }
+    // Values are ASCII by now, and a name that is not is in lower case already.
+    to_sign.make_ascii_lowercase();
     Ok(())
 }
 

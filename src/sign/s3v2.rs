@@ -64,6 +64,8 @@ pub(super) fn query_credential(name: &[u8]) -> bool {
 pub struct Signer {
     options: Options,
     id: String,
+    /// The key id as a signed URL carries it.
+    id_parameter: Vec<u8>,
     token: Option<Zeroizing<String>>,
     mac: MacSha1,
 }
@@ -82,7 +84,9 @@ impl Signer {
     pub fn new(options: Options, key: Key) -> Result<Self, SignError> {
         super::usable(&key)?;
         let token = super::token_text(&key)?;
-        Ok(Self { options, token, mac: MacSha1::new(key.secret.expose()), id: key.id })
+        let mut id_parameter = Vec::new();
+        push_parameter("AWSAccessKeyId", key.id.as_bytes(), &mut id_parameter);
+        Ok(Self { options, token, mac: MacSha1::new(key.secret.expose()), id: key.id, id_parameter })
     }
 
     fn token(&self) -> Option<&[u8]> {
@@ -94,9 +98,10 @@ impl Signer {
     fn rebuild_query(&self, head: &Head<'_>, scratch: &mut Scratch) -> Result<(), SignError> {
         let Scratch { arena, query, .. } = scratch;
         let bad = |_| SignError::Encoding("query");
-        for (name, value) in encode::pieces(head.query.unwrap_or_default().as_bytes()) {
+        for piece in encode::scan(head.query.unwrap_or_default().as_bytes()) {
+            let value = piece.value.filter(|value| !value.is_empty());
             arena.clear();
-            encode::decode(name, Plus::Space, arena).map_err(bad)?;
+            encode::decode(piece.name, Plus::Space, arena).map_err(bad)?;
             if query_credential(arena) || super::sigv4::query_credential(arena) {
                 continue;
             }
@@ -104,7 +109,7 @@ impl Signer {
                 query.push(b'&');
             }
             encode::percent(arena, Keep::Unreserved, query);
-            if let Some(value) = value.filter(|value| !value.is_empty()) {
+            if let Some(value) = value {
                 query.push(b'=');
                 encode::respell(value, Keep::Unreserved, Plus::Space, query).map_err(bad)?;
             }
@@ -189,8 +194,12 @@ impl super::Signer for Signer {
         scratch.query = query;
         outcome?;
         let Scratch { values, signature, query, .. } = &mut *scratch;
-        push_parameter("AWSAccessKeyId", self.id.as_bytes(), query);
-        push_parameter("Expires", &values[0], query);
+        if !query.is_empty() {
+            query.push(b'&');
+        }
+        query.extend_from_slice(self.id_parameter.as_slice());
+        query.extend_from_slice(b"&Expires=");
+        query.extend_from_slice(&values[0]);
         push_parameter("Signature", signature, query);
 
         let scratch = &*scratch;

@@ -1,9 +1,15 @@
 //! The string to sign of version 2: lines, `x-amz-*` headers, and the resource with its sub-resources.
 
+use http::HeaderName;
+use http::header::CONTENT_TYPE;
+
 use super::{Place, Signer, TOKEN};
 use crate::sign::edits::Field;
 use crate::sign::encode::{self, Plus};
 use crate::sign::{Head, Scratch, SignError, check_line};
+
+const CONTENT_MD5: HeaderName = HeaderName::from_static("content-md5");
+const AMZ_DATE: HeaderName = HeaderName::from_static("x-amz-date");
 
 impl Signer {
     /// Writes string to sign and signature. The date line is `values[0]`; `token` is signed as a header that the
@@ -22,7 +28,7 @@ impl Signer {
             return Err(SignError::Ambiguous("path"));
         }
         scratch.to_sign.extend_from_slice(head.method.as_bytes());
-        for name in ["content-md5", "content-type"] {
+        for name in [&CONTENT_MD5, &CONTENT_TYPE] {
             scratch.to_sign.push(b'\n');
             let mut values = head.headers.get_all(name).iter();
             scratch.to_sign.extend_from_slice(values.next().map_or(b"", |value| value.as_bytes()));
@@ -32,7 +38,7 @@ impl Signer {
         }
         scratch.to_sign.push(b'\n');
         // `x-amz-date` takes the place of `Date`, which is then signed as an empty line.
-        if place == Place::Query || !head.headers.contains_key("x-amz-date") {
+        if place == Place::Query || !head.headers.contains_key(&AMZ_DATE) {
             let Scratch { to_sign, values, .. } = &mut *scratch;
             to_sign.extend_from_slice(&values[0]);
         }
@@ -79,7 +85,7 @@ impl Signer {
             self.collect_amz_parameters(head, arena, fields)?;
         }
         fields.sort_unstable_by(|a, b| {
-            a.name(arena).cmp(b.name(arena)).then_with(|| a.position().cmp(&b.position()))
+            a.by_name(b, arena).then_with(|| a.position().cmp(&b.position()))
         });
         for field in fields.iter() {
             to_sign.extend_from_slice(field.name(arena));
@@ -98,9 +104,13 @@ impl Signer {
         fields: &mut Vec<Field>,
     ) -> Result<(), SignError> {
         let bad = |_| SignError::Encoding("query");
-        for (name, value) in encode::pieces(head.query.unwrap_or_default().as_bytes()) {
+        for piece in encode::scan(head.query.unwrap_or_default().as_bytes()) {
+            // Every name that is signed begins so.
+            if piece.is_plain && !piece.name.get(..6).is_some_and(|x| x.eq_ignore_ascii_case(b"x-amz-")) {
+                continue;
+            }
             let start = arena.len();
-            encode::decode(name, Plus::Space, arena).map_err(bad)?;
+            encode::decode(piece.name, Plus::Space, arena).map_err(bad)?;
             arena[start..].make_ascii_lowercase();
             let middle = arena.len();
             let name = &arena[start..];
@@ -110,7 +120,7 @@ impl Signer {
                 arena.truncate(start);
                 continue;
             }
-            encode::decode(value.unwrap_or_default(), Plus::Space, arena).map_err(bad)?;
+            encode::decode(piece.value.unwrap_or_default(), Plus::Space, arena).map_err(bad)?;
             if arena[start..].iter().any(|&b| encode::is_control(b)) {
                 return Err(SignError::Control("query parameter"));
             }
@@ -133,15 +143,18 @@ impl Signer {
         arena.clear();
         fields.clear();
         let bad = |_| SignError::Encoding("query");
-        for (name, value) in encode::pieces(head.query.unwrap_or_default().as_bytes()) {
+        for piece in encode::scan(head.query.unwrap_or_default().as_bytes()) {
+            if piece.is_plain && !self.options.is_sub_resource(piece.name) {
+                continue;
+            }
             let start = arena.len();
-            encode::decode(name, Plus::Space, arena).map_err(bad)?;
+            encode::decode(piece.name, Plus::Space, arena).map_err(bad)?;
             let middle = arena.len();
             if !self.options.is_sub_resource(&arena[start..]) {
                 arena.truncate(start);
                 continue;
             }
-            encode::decode(value.unwrap_or_default(), Plus::Space, arena).map_err(bad)?;
+            encode::decode(piece.value.unwrap_or_default(), Plus::Space, arena).map_err(bad)?;
             self.check_value(&arena[middle..])?;
             fields.push(Field::closing(arena, start, middle)?);
         }
@@ -150,7 +163,7 @@ impl Signer {
             let late = |field: &Field| overrides_last && field.name(arena).starts_with(b"response-");
             let by_group = late(a).cmp(&late(b));
             by_group
-                .then_with(|| a.name(arena).cmp(b.name(arena)))
+                .then_with(|| a.by_name(b, arena))
                 .then_with(|| a.position().cmp(&b.position()))
         });
         let mut mark = b'?';
