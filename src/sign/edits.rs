@@ -10,6 +10,7 @@ use http::HeaderName;
 use zeroize::Zeroize as _;
 
 use super::SignError;
+use super::date::Latest;
 
 /// The most headers that any scheme sets.
 pub const MAX_HEADERS: usize = 5;
@@ -60,6 +61,12 @@ pub struct Scratch {
     pub(super) query: Vec<u8>,
     /// The new form.
     pub(super) form: Vec<u8>,
+    /// SigV4's date, kept from one signature to the next.
+    pub(super) amz: Latest<16>,
+    /// CloudStack's `expires`, likewise.
+    pub(super) iso: Latest<24>,
+    /// SigV2's date, likewise.
+    pub(super) http: Latest<29>,
 }
 
 impl Scratch {
@@ -68,7 +75,7 @@ impl Scratch {
         Self::default()
     }
 
-    /// Empties every buffer and frees none.
+    /// Empties every buffer and frees none. The dates stay: they are right for their second whatever the request.
     pub(super) fn clear(&mut self) {
         self.arena.clear();
         self.fields.clear();
@@ -110,7 +117,8 @@ impl Drop for Scratch {
 #[derive(Clone, Copy)]
 pub(super) struct Field {
     start: u32,
-    middle: u32,
+    name_end: u32,
+    value_start: u32,
     end: u32,
     /// Whether name and value are spelled alike in every encoding ([`super::encode::Piece`]).
     is_plain: bool,
@@ -125,7 +133,13 @@ impl Field {
         let offset = |at: usize| u32::try_from(at).map_err(|_| SignError::TooLong);
         let prefix = prefix(arena.get(start..middle).unwrap_or_default());
         let (start, middle, end) = (offset(start)?, offset(middle)?, offset(arena.len())?);
-        Ok(Self { start, middle, end, is_plain: false, prefix })
+        Ok(Self { start, name_end: middle, value_start: middle, end, is_plain: false, prefix })
+    }
+
+    /// The same with one byte between the name, which ends at `middle`, and the value.
+    pub(super) fn closing_pair(arena: &[u8], start: usize, middle: usize) -> Result<Self, SignError> {
+        let field = Self::closing(arena, start, middle)?;
+        Ok(Self { value_start: field.name_end.saturating_add(1).min(field.end), ..field })
     }
 
     /// The same, known to be plain or not.
@@ -157,11 +171,11 @@ impl Field {
     }
 
     pub(super) fn name<'a>(&self, arena: &'a [u8]) -> &'a [u8] {
-        Self::slice(self.start..self.middle, arena)
+        Self::slice(self.start..self.name_end, arena)
     }
 
     pub(super) fn value<'a>(&self, arena: &'a [u8]) -> &'a [u8] {
-        Self::slice(self.middle..self.end, arena)
+        Self::slice(self.value_start..self.end, arena)
     }
 
     /// Takes what was appended to the arena since as more of this field's value. Only for the last field.

@@ -222,21 +222,19 @@ const BASE64: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz
 
 /// Standard Base64 with padding of an HMAC-SHA1.
 pub fn base64(mac: &[u8; 20], out: &mut Vec<u8>) {
+    let digit = |bits: u32| BASE64[(bits & 63) as usize];
     let mut text = [b'='; 28];
     let (triples, rest) = mac.as_chunks::<3>();
-    let (quads, last) = text.as_chunks_mut::<4>().0.split_at_mut(triples.len());
-    for (quad, &[a, b, c]) in quads.iter_mut().zip(triples) {
-        *quad = [a >> 2, a << 4 | b >> 4, b << 2 | c >> 6, c].map(base64_digit);
+    for (quad, &[a, b, c]) in text.as_chunks_mut::<4>().0.iter_mut().zip(triples) {
+        let bits = u32::from_be_bytes([0, a, b, c]);
+        *quad = [digit(bits >> 18), digit(bits >> 12), digit(bits >> 6), digit(bits)];
     }
     // Twenty bytes are six triples and two more, which are three digits and the padding.
-    if let ([quad], &[a, b]) = (last, rest) {
-        [quad[0], quad[1], quad[2]] = [a >> 2, a << 4 | b >> 4, b << 2].map(base64_digit);
+    if let &[a, b] = rest {
+        let bits = u32::from_be_bytes([0, a, b, 0]);
+        text[24..27].copy_from_slice(&[digit(bits >> 18), digit(bits >> 12), digit(bits >> 6)]);
     }
     out.extend_from_slice(&text);
-}
-
-fn base64_digit(six_bits: u8) -> u8 {
-    BASE64[usize::from(six_bits & 63)]
 }
 
 /// Unsigned decimal digits.
@@ -278,6 +276,11 @@ pub struct Piece<'w> {
     pub value: Option<&'w [u8]>,
     /// Whether name and value are spelled alike in every encoding, so that neither need be looked at again.
     pub is_plain: bool,
+}
+
+/// Whether a text is spelled alike in every encoding.
+pub fn is_plain(text: &[u8]) -> bool {
+    run(text, 0, PLAIN) == text.len()
 }
 
 /// The same pieces, with what was learnt on the way: each byte is looked at once.

@@ -232,7 +232,7 @@ fn same(ours: &[u8], theirs: &[u8]) -> Result<(), VerifyError> {
 }
 
 /// The one value of a header; none, or a repeated one, is no value.
-fn sole<'h>(head: &Head<'h>, name: &str) -> Option<&'h [u8]> {
+fn sole<'h>(head: &Head<'h>, name: impl http::header::AsHeaderName) -> Option<&'h [u8]> {
     let mut values = head.headers.get_all(name).iter();
     let first = values.next()?;
     values.next().is_none().then(|| first.as_bytes())

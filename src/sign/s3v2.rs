@@ -143,7 +143,8 @@ impl super::Signer for Signer {
         scratch: &'s mut Scratch,
     ) -> Result<Edits<'s>, SignError> {
         scratch.clear();
-        date::rfc1123(date::utc(now)?, "GMT", &mut scratch.values[0]);
+        let date = scratch.http.spell(now, date::http)?;
+        scratch.values[0].extend_from_slice(&date);
         self.write(head, Place::Header, self.token(), scratch)?;
         let Scratch { values, signature, .. } = &mut *scratch;
         let [_, authorization, token, ..] = values;

@@ -27,41 +27,52 @@ impl Signer {
         if head.path.contains('?') {
             return Err(SignError::Ambiguous("path"));
         }
-        scratch.to_sign.extend_from_slice(head.method.as_bytes());
-        for name in [&CONTENT_MD5, &CONTENT_TYPE] {
-            scratch.to_sign.push(b'\n');
-            let mut values = head.headers.get_all(name).iter();
-            scratch.to_sign.extend_from_slice(values.next().map_or(b"", |value| value.as_bytes()));
-            if values.next().is_some() {
-                return Err(SignError::Repeated("head"));
-            }
-        }
-        scratch.to_sign.push(b'\n');
+        let lines = self.collect_headers(head, place, token, scratch)?;
+        let Scratch { arena, fields, to_sign, values, .. } = &mut *scratch;
+        to_sign.extend_from_slice(head.method.as_bytes());
+        to_sign.push(b'\n');
+        to_sign.extend_from_slice(lines.content_md5.unwrap_or_default());
+        to_sign.push(b'\n');
+        to_sign.extend_from_slice(lines.content_type.unwrap_or_default());
+        to_sign.push(b'\n');
         // `x-amz-date` takes the place of `Date`, which is then signed as an empty line.
-        if place == Place::Query || !head.headers.contains_key(&AMZ_DATE) {
-            let Scratch { to_sign, values, .. } = &mut *scratch;
+        if place == Place::Query || !lines.has_amz_date {
             to_sign.extend_from_slice(&values[0]);
         }
-        scratch.to_sign.push(b'\n');
-        self.write_amz_headers(head, place, token, scratch)?;
+        to_sign.push(b'\n');
+        for field in fields.iter() {
+            to_sign.extend_from_slice(field.whole(arena));
+            to_sign.push(b'\n');
+        }
         self.write_resource(head, scratch)?;
         encode::base64(&self.mac.sign(&scratch.to_sign), &mut scratch.signature);
         Ok(())
     }
 
-    /// `name:value\n` of every `x-amz-*` header, lower case, sorted; repeats joined with `,`.
-    fn write_amz_headers(
+    /// The headers that have their own lines, and `name:value` of every `x-amz-*` header as fields: lower case,
+    /// sorted, repeats joined with `,`.
+    fn collect_headers<'h>(
         &self,
-        head: &Head<'_>,
+        head: &Head<'h>,
         place: Place,
         token: Option<&[u8]>,
         scratch: &mut Scratch,
-    ) -> Result<(), SignError> {
-        let Scratch { arena, fields, to_sign, .. } = scratch;
+    ) -> Result<Lines<'h>, SignError> {
+        let Scratch { arena, fields, .. } = scratch;
         arena.clear();
         fields.clear();
+        let mut lines = Lines::default();
         let mut previous = "";
         for (name, value) in head.headers {
+            if *name == CONTENT_TYPE || *name == CONTENT_MD5 {
+                let line =
+                    if *name == CONTENT_TYPE { &mut lines.content_type } else { &mut lines.content_md5 };
+                if line.replace(value.as_bytes()).is_some() {
+                    return Err(SignError::Repeated("head"));
+                }
+                continue;
+            }
+            lines.has_amz_date |= *name == AMZ_DATE;
             let name = name.as_str();
             if !name.starts_with("x-amz-") || (token.is_some() && *name == TOKEN) {
                 continue;
@@ -87,13 +98,7 @@ impl Signer {
         fields.sort_unstable_by(|a, b| {
             a.by_name(b, arena).then_with(|| a.position().cmp(&b.position()))
         });
-        for field in fields.iter() {
-            to_sign.extend_from_slice(field.name(arena));
-            to_sign.push(b':');
-            to_sign.extend_from_slice(field.value(arena));
-            to_sign.push(b'\n');
-        }
-        Ok(())
+        Ok(lines)
     }
 
     /// A signed URL carries its token, and with some servers any `x-amz-*` header, as a parameter.
@@ -120,11 +125,12 @@ impl Signer {
                 arena.truncate(start);
                 continue;
             }
+            arena.push(b':');
             encode::decode(piece.value.unwrap_or_default(), Plus::Space, arena).map_err(bad)?;
             if arena[start..].iter().any(|&b| encode::is_control(b)) {
                 return Err(SignError::Control("query parameter"));
             }
-            fields.push(Field::closing(arena, start, middle)?);
+            fields.push(Field::closing_pair(arena, start, middle)?);
         }
         Ok(())
     }
@@ -195,11 +201,20 @@ impl Signer {
     }
 }
 
+/// The headers that stand in lines of their own.
+#[derive(Default)]
+struct Lines<'h> {
+    content_md5: Option<&'h [u8]>,
+    content_type: Option<&'h [u8]>,
+    has_amz_date: bool,
+}
+
 fn push(arena: &mut Vec<u8>, fields: &mut Vec<Field>, name: &[u8], value: &[u8]) -> Result<(), SignError> {
     let start = arena.len();
     arena.extend_from_slice(name);
     let middle = arena.len();
+    arena.push(b':');
     arena.extend_from_slice(value);
-    fields.push(Field::closing(arena, start, middle)?);
+    fields.push(Field::closing_pair(arena, start, middle)?);
     Ok(())
 }
