@@ -78,7 +78,8 @@ fn main() -> ExitCode {
     if !has("--bench") {
         return ExitCode::SUCCESS;
     }
-    let only = arguments.iter().position(|argument| argument == "--profile").map(|at| arguments[at + 1].clone());
+    let only =
+        arguments.iter().position(|argument| argument == "--profile").map(|at| arguments[at + 1].clone());
     let outcome = count(only.as_deref()).and_then(|costs| {
         if only.is_some() {
             Ok(true)
@@ -125,7 +126,10 @@ fn count(only: Option<&str>) -> Result<BTreeMap<String, Cost>, String> {
     let outcome = Command::new("valgrind")
         .arg("--tool=callgrind")
         // The full name: with a pattern there is a count, but no profile of each call.
-        .args(["--toggle-collect=signing_counts::counted_kernel", "--dump-after=signing_counts::counted_kernel"])
+        .args([
+            "--toggle-collect=signing_counts::counted_kernel",
+            "--dump-after=signing_counts::counted_kernel",
+        ])
         .arg(format!("--callgrind-out-file={}", profile.display()))
         .arg(program)
         .env(INSIDE, only.unwrap_or_default())
@@ -137,7 +141,9 @@ fn count(only: Option<&str>) -> Result<BTreeMap<String, Cost>, String> {
     let ran = String::from_utf8_lossy(&outcome.stdout).into_owned();
     let costs = ran.lines().enumerate().map(|(at, line)| {
         let bad = || format!("unreadable line `{line}`");
-        let [name, requests, allocations] = line.split('\t').collect::<Vec<_>>()[..] else { return Err(bad()) };
+        let [name, requests, allocations] = line.split('\t').collect::<Vec<_>>()[..] else {
+            return Err(bad());
+        };
         let number = |text: &str| text.parse::<f64>().map_err(|_| bad());
         let requests = number(requests)?;
         let instructions = read_profile(&directory, at + 1)? / requests;
@@ -157,9 +163,12 @@ fn count(only: Option<&str>) -> Result<BTreeMap<String, Cost>, String> {
 fn read_profile(directory: &Path, number: usize) -> Result<f64, String> {
     let path = directory.join(format!("profile.{number}"));
     let text = std::fs::read_to_string(&path).map_err(|error| format!("{}: {error}", path.display()))?;
-    let total = text.lines().find_map(|line| line.strip_prefix("totals: ").or(line.strip_prefix("summary: ")));
+    let total =
+        text.lines().find_map(|line| line.strip_prefix("totals: ").or(line.strip_prefix("summary: ")));
     let total = total.and_then(|total| total.trim().parse().ok()).filter(|&total: &f64| total > 0.0);
-    total.ok_or_else(|| format!("{}: no count; is the function still called `counted_kernel`?", path.display()))
+    total.ok_or_else(|| {
+        format!("{}: no count; is the function still called `counted_kernel`?", path.display())
+    })
 }
 
 fn baseline() -> PathBuf {
@@ -183,7 +192,8 @@ fn is_ours(name: &str) -> bool {
 }
 
 fn renew(costs: &BTreeMap<String, Cost>) -> Result<(), String> {
-    let mut text = String::from("# Instructions and heap allocations per signature. Do not edit; renew with\n");
+    let mut text =
+        String::from("# Instructions and heap allocations per signature. Do not edit; renew with\n");
     text.push_str("#   cargo bench --bench signing_counts -- --renew\n");
     let _ = writeln!(text, "# {}", circumstances());
     for (name, cost) in costs.iter().filter(|(name, _)| is_ours(name)) {
@@ -223,7 +233,9 @@ fn compare(costs: &BTreeMap<String, Cost>) -> Result<bool, String> {
     let mut seen = 0;
     for line in text.lines().filter(|line| !line.starts_with('#')) {
         let bad = || format!("{}: unreadable line `{line}`", path.display());
-        let [name, instructions, allocations] = line.split('\t').collect::<Vec<_>>()[..] else { return Err(bad()) };
+        let [name, instructions, allocations] = line.split('\t').collect::<Vec<_>>()[..] else {
+            return Err(bad());
+        };
         let instructions: f64 = instructions.parse().map_err(|_| bad())?;
         let allocations: f64 = allocations.parse().map_err(|_| bad())?;
         seen += 1;
@@ -242,7 +254,9 @@ fn compare(costs: &BTreeMap<String, Cost>) -> Result<bool, String> {
         is_good &= !is_worse;
         println!(
             "{verdict} {name:40} {:+6.2} %  {instructions:9.1} -> {:9.1} instructions, {allocations:.2} -> {:.2} allocations",
-            change * 100.0, cost.instructions, cost.allocations
+            change * 100.0,
+            cost.instructions,
+            cost.allocations
         );
     }
     if seen != costs.keys().filter(|name| is_ours(name)).count() {
@@ -252,6 +266,8 @@ fn compare(costs: &BTreeMap<String, Cost>) -> Result<bool, String> {
     if !is_good {
         println!("\nDearer by more than {} %, or incomplete.", TOLERANCE * 100.0);
     }
-    println!("Meant to change, or another compiler? cargo bench --bench signing_counts -- --renew, and commit benches/signing.counts");
+    println!(
+        "Meant to change, or another compiler? cargo bench --bench signing_counts -- --renew, and commit benches/signing.counts"
+    );
     Ok(is_good)
 }

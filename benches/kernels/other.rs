@@ -112,16 +112,19 @@ fn make_aws(case: &Case) -> Option<Aws> {
         .into();
     let host = parts.headers.get("host")?.to_str().ok()?;
     let query = parts.query.as_ref().map_or(String::new(), |query| format!("?{query}"));
-    let headers = parts.headers.iter().map(|(name, value)| {
-        Some((name.as_str().to_owned(), value.to_str().ok()?.to_owned()))
-    });
+    let headers = parts
+        .headers
+        .iter()
+        .map(|(name, value)| Some((name.as_str().to_owned(), value.to_str().ok()?.to_owned())));
     let aws = Aws {
         params,
         method: parts.method.clone(),
         uri: format!("https://{host}{}{query}", parts.path),
         headers: headers.collect::<Option<_>>()?,
         body: match &parts.body {
-            Body::Digest(digest) if !matches!((parts.form, options.content_sha256_header), (Form::Query(_), true)) => {
+            Body::Digest(digest)
+                if !matches!((parts.form, options.content_sha256_header), (Form::Query(_), true)) =>
+            {
                 Some(digest.iter().map(|byte| format!("{byte:02x}")).collect())
             }
             Body::Form(_) => return None,

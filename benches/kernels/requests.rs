@@ -124,7 +124,8 @@ impl Case {
         match stated {
             Some(stated) => assert_eq!(signature, stated, "{} {}", parts.method, parts.path),
             None => {
-                let mut mac = Hmac::<sha1::Sha1>::new_from_slice(parts.secret.as_bytes()).expect("any length");
+                let mut mac =
+                    Hmac::<sha1::Sha1>::new_from_slice(parts.secret.as_bytes()).expect("any length");
                 mac.update(edits.stages.string_to_sign);
                 assert_eq!(signature, STANDARD.encode(mac.finalize().into_bytes()));
             }
@@ -136,7 +137,8 @@ impl Case {
         let query = edits.query.map(str::to_owned).or_else(|| parts.query.clone());
         let form = edits.form.map(|form| form.as_bytes().to_vec());
         let payload = form.as_deref().map_or(self.payload(), Payload::Whole);
-        let head = Head { query: query.as_deref().filter(|q| !q.is_empty()), headers: &headers, ..self.head() };
+        let head =
+            Head { query: query.as_deref().filter(|q| !q.is_empty()), headers: &headers, ..self.head() };
         let verdict = signer.verify(&head, payload, parts.now, &mut Scratch::new());
         assert_eq!(verdict, Ok(()), "{} {}", parts.method, parts.path);
         true

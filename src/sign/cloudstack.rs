@@ -101,7 +101,7 @@ impl Signer {
         if key.session_token.is_some() {
             return Err(SignError::Credential("CloudStack has no session tokens"));
         }
-        let mut own = Vec::new();
+        let mut own = Vec::with_capacity(64 + key.id.len());
         emit_pair(API_KEY, key.id.as_bytes(), &mut own);
         emit_pair(SIGNATURE_VERSION, b"3", &mut own);
         emit_pair(EXPIRES, b"", &mut own);
@@ -307,8 +307,7 @@ fn sort(scratch: &mut Scratch) {
     let is_ascii = fields.iter().all(|field| field.is_plain() || field.name(arena).is_ascii());
     fields.sort_unstable_by(|a, b| {
         // Where all names are ASCII, code units are bytes.
-        let by_name =
-            if is_ascii { a.by_name(b, arena) } else { java_order(a.name(arena), b.name(arena)) };
+        let by_name = if is_ascii { a.by_name(b, arena) } else { java_order(a.name(arena), b.name(arena)) };
         by_name.then_with(|| a.position().cmp(&b.position()))
     });
 }

@@ -213,7 +213,17 @@ mod tests {
     #[test]
     fn names_order_as_their_bytes_do() {
         let names: [&[u8]; 12] = [
-            b"", b"\0", b"a", b"a\0", b"a\0b", b"ab", b"abcdefg", b"abcdefgh", b"abcdefgh\0", b"abcdefghi", b"b",
+            b"",
+            b"\0",
+            b"a",
+            b"a\0",
+            b"a\0b",
+            b"ab",
+            b"abcdefg",
+            b"abcdefgh",
+            b"abcdefgh\0",
+            b"abcdefghi",
+            b"b",
             b"\xff",
         ];
         for a in names {

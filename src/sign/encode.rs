@@ -388,7 +388,10 @@ mod tests {
     #[test]
     fn plain_pieces_need_no_spelling() {
         for byte in 0..=255_u8 {
-            for wire in [[b"abcd".as_slice(), &[byte], b"efg=hijkl"].concat(), [b"ab=cdefgh", &[byte][..], b"i"].concat()] {
+            for wire in [
+                [b"abcd".as_slice(), &[byte], b"efg=hijkl"].concat(),
+                [b"ab=cdefgh", &[byte][..], b"i"].concat(),
+            ] {
                 for piece in scan(&wire) {
                     let value = piece.value.unwrap_or_default();
                     if !piece.is_plain {

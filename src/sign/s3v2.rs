@@ -84,7 +84,7 @@ impl Signer {
     pub fn new(options: Options, key: Key) -> Result<Self, SignError> {
         super::usable(&key)?;
         let token = super::token_text(&key)?;
-        let mut id_parameter = Vec::new();
+        let mut id_parameter = Vec::with_capacity(32 + key.id.len());
         push_parameter("AWSAccessKeyId", key.id.as_bytes(), &mut id_parameter);
         Ok(Self { options, token, mac: MacSha1::new(key.secret.expose()), id: key.id, id_parameter })
     }

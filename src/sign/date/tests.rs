@@ -31,7 +31,10 @@ fn every_writer_at_the_edges() {
         assert_eq!(read_http(http.as_bytes()), Some(whole));
         assert_eq!(read_iso(written(|out| iso(t, out).unwrap()).as_bytes()), Some(whole));
     }
-    assert_eq!(String::from_utf8_lossy(&iso(moment("2026-03-04T05:16:07Z")).unwrap()), "2026-03-04T05:16:07+0000");
+    assert_eq!(
+        String::from_utf8_lossy(&iso(moment("2026-03-04T05:16:07Z")).unwrap()),
+        "2026-03-04T05:16:07+0000"
+    );
 }
 
 #[test]

@@ -29,12 +29,6 @@ pub fn sha256(bytes: &[u8]) -> [u8; 32] {
 #[derive(Clone)]
 pub struct RunningSha256(digest::Context);
 
-impl Default for RunningSha256 {
-    fn default() -> Self {
-        Self::new()
-    }
-}
-
 impl RunningSha256 {
     /// Nothing hashed yet.
     pub fn new() -> Self {

@@ -95,9 +95,7 @@ impl Signer {
         if place == Place::Query {
             self.collect_amz_parameters(head, arena, fields)?;
         }
-        fields.sort_unstable_by(|a, b| {
-            a.by_name(b, arena).then_with(|| a.position().cmp(&b.position()))
-        });
+        fields.sort_unstable_by(|a, b| a.by_name(b, arena).then_with(|| a.position().cmp(&b.position())));
         Ok(lines)
     }
 
@@ -168,9 +166,7 @@ impl Signer {
         fields.sort_unstable_by(|a, b| {
             let late = |field: &Field| overrides_last && field.name(arena).starts_with(b"response-");
             let by_group = late(a).cmp(&late(b));
-            by_group
-                .then_with(|| a.by_name(b, arena))
-                .then_with(|| a.position().cmp(&b.position()))
+            by_group.then_with(|| a.by_name(b, arena)).then_with(|| a.position().cmp(&b.position()))
         });
         let mut mark = b'?';
         for field in fields.iter() {

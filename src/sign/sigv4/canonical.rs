@@ -121,9 +121,7 @@ pub(super) fn add_parameter(
 /// The collected parameters, sorted by encoded name, then encoded value; into the new query as well.
 pub(super) fn write_query(scratch: &mut Scratch) {
     let Scratch { arena, fields, canonical, query, .. } = scratch;
-    fields.sort_unstable_by(|a, b| {
-        a.by_name(b, arena).then_with(|| a.value(arena).cmp(b.value(arena)))
-    });
+    fields.sort_unstable_by(|a, b| a.by_name(b, arena).then_with(|| a.value(arena).cmp(b.value(arena))));
     for field in fields.iter() {
         if !query.is_empty() {
             query.push(b'&');
