@@ -98,7 +98,7 @@ impl Signer {
     fn rebuild_query(&self, head: &Head<'_>, scratch: &mut Scratch) -> Result<(), SignError> {
         let Scratch { arena, query, .. } = scratch;
         let bad = |_| SignError::Encoding("query");
-        for piece in encode::scan(head.query.unwrap_or_default().as_bytes()) {
+        for piece in encode::scan(wire_query(head)) {
             let value = piece.value.filter(|value| !value.is_empty());
             arena.clear();
             encode::decode(piece.name, Plus::Space, arena).map_err(bad)?;
@@ -119,6 +119,11 @@ impl Signer {
         }
         Ok(())
     }
+}
+
+/// The query as it came.
+fn wire_query<'h>(head: &Head<'h>) -> &'h [u8] {
+    head.query.unwrap_or_default().as_bytes()
 }
 
 fn push_parameter(name: &str, value: &[u8], out: &mut Vec<u8>) {
@@ -145,7 +150,7 @@ impl super::Signer for Signer {
         scratch.clear();
         let date = scratch.http.spell(now, date::http)?;
         scratch.values[0].extend_from_slice(&date);
-        self.write(head, Place::Header, self.token(), scratch)?;
+        self.write(head, wire_query(head), Place::Header, self.token(), scratch)?;
         let Scratch { values, signature, .. } = &mut *scratch;
         let [_, authorization, token, ..] = values;
         authorization.extend_from_slice(b"AWS ");
@@ -188,10 +193,7 @@ impl super::Signer for Signer {
         self.rebuild_query(head, scratch)?;
         // What is signed is the query as it will be sent.
         let query = std::mem::take(&mut scratch.query);
-        let outcome = match text(&query, "query") {
-            Ok(rebuilt) => self.write(&Head { query: Some(rebuilt), ..*head }, Place::Query, None, scratch),
-            Err(error) => Err(error),
-        };
+        let outcome = self.write(head, &query, Place::Query, None, scratch);
         scratch.query = query;
         outcome?;
         let Scratch { values, signature, query, .. } = &mut *scratch;

@@ -13,10 +13,11 @@ const AMZ_DATE: HeaderName = HeaderName::from_static("x-amz-date");
 
 impl Signer {
     /// Writes string to sign and signature. The date line is `values[0]`; `token` is signed as a header that the
-    /// gateway will set, in place of any that the head has.
+    /// gateway will set, in place of any that the head has. `query` stands in for the head's.
     pub(super) fn write(
         &self,
         head: &Head<'_>,
+        query: &[u8],
         place: Place,
         token: Option<&[u8]>,
         scratch: &mut Scratch,
@@ -27,7 +28,7 @@ impl Signer {
         if head.path.contains('?') {
             return Err(SignError::Ambiguous("path"));
         }
-        let lines = self.collect_headers(head, place, token, scratch)?;
+        let lines = self.collect_headers(head, query, place, token, scratch)?;
         let Scratch { arena, fields, to_sign, values, .. } = &mut *scratch;
         to_sign.extend_from_slice(head.method.as_bytes());
         to_sign.push(b'\n');
@@ -44,7 +45,7 @@ impl Signer {
             to_sign.extend_from_slice(field.whole(arena));
             to_sign.push(b'\n');
         }
-        self.write_resource(head, scratch)?;
+        self.write_resource(head, query, scratch)?;
         encode::base64(&self.mac.sign(&scratch.to_sign), &mut scratch.signature);
         Ok(())
     }
@@ -54,6 +55,7 @@ impl Signer {
     fn collect_headers<'h>(
         &self,
         head: &Head<'h>,
+        query: &[u8],
         place: Place,
         token: Option<&[u8]>,
         scratch: &mut Scratch,
@@ -93,7 +95,7 @@ impl Signer {
             push(arena, fields, TOKEN.as_str().as_bytes(), token)?;
         }
         if place == Place::Query {
-            self.collect_amz_parameters(head, arena, fields)?;
+            self.collect_amz_parameters(query, arena, fields)?;
         }
         fields.sort_unstable_by(|a, b| a.by_name(b, arena).then_with(|| a.position().cmp(&b.position())));
         Ok(lines)
@@ -102,12 +104,12 @@ impl Signer {
     /// A signed URL carries its token, and with some servers any `x-amz-*` header, as a parameter.
     fn collect_amz_parameters(
         &self,
-        head: &Head<'_>,
+        query: &[u8],
         arena: &mut Vec<u8>,
         fields: &mut Vec<Field>,
     ) -> Result<(), SignError> {
         let bad = |_| SignError::Encoding("query");
-        for piece in encode::scan(head.query.unwrap_or_default().as_bytes()) {
+        for piece in encode::scan(query) {
             // Every name that is signed begins so.
             if piece.is_plain && !piece.name.get(..6).is_some_and(|x| x.eq_ignore_ascii_case(b"x-amz-")) {
                 continue;
@@ -135,7 +137,7 @@ impl Signer {
 
     /// `/bucket` when it stands in the host name, the path exactly as sent, and the signed sub-resources, sorted, with
     /// decoded values.
-    fn write_resource(&self, head: &Head<'_>, scratch: &mut Scratch) -> Result<(), SignError> {
+    fn write_resource(&self, head: &Head<'_>, query: &[u8], scratch: &mut Scratch) -> Result<(), SignError> {
         let Scratch { arena, fields, to_sign, .. } = scratch;
         if let Some(bucket) = head.host_bucket {
             check_line(bucket, "bucket")?;
@@ -147,7 +149,7 @@ impl Signer {
         arena.clear();
         fields.clear();
         let bad = |_| SignError::Encoding("query");
-        for piece in encode::scan(head.query.unwrap_or_default().as_bytes()) {
+        for piece in encode::scan(query) {
             if piece.is_plain && !self.options.is_sub_resource(piece.name) {
                 continue;
             }
