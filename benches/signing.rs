@@ -5,7 +5,8 @@
 //! `cargo bench --bench signing` runs both; `-- --ratios` leaves criterion's statistics out and takes seconds,
 //! `-- FILTER` is criterion's. Read ratios, never nanoseconds, unless the machine is idle.
 
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::print_stdout, clippy::cast_precision_loss)]
+#![allow(unreachable_pub, clippy::unwrap_used, clippy::expect_used, clippy::print_stdout)]
+#![allow(clippy::cast_precision_loss)]
 
 mod kernels;
 

@@ -1,22 +1,20 @@
 //! Signing kernels in instructions, counted by valgrind's callgrind, which neither other load nor the clock of the
-//! processor disturbs; and in heap allocations. So a busy machine can still catch a regression of a few per cent.
+//! processor disturbs; and in heap allocations, those of C code included. So a busy machine can still catch a regression of a few per cent.
 //!
 //! `cargo bench --bench signing_counts` compares with `benches/signing.counts` and fails beyond 3 %;
 //! `-- --renew` writes that file anew; `-- --profile NAME` leaves callgrind's profile of one kernel in `target`. Needs
 //! Debian's `valgrind`. The counts hold for the compiler and the processor family named in the file: another compiler
 //! makes other code, and without AVX2 the hashes run by other code, so there they are to be renewed, not compared.
 
-#![allow(unsafe_code, clippy::unwrap_used, clippy::expect_used, clippy::print_stdout, clippy::print_stderr)]
-#![allow(clippy::cast_precision_loss)]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::print_stdout, clippy::print_stderr)]
+#![allow(unreachable_pub, clippy::cast_precision_loss)]
 
 mod kernels;
 
-use std::alloc::{GlobalAlloc, Layout, System};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
-use std::sync::atomic::{AtomicU64, Ordering};
 
 use kernels::Kernel;
 
@@ -25,34 +23,6 @@ const TOLERANCE: f64 = 0.03;
 
 /// Set for the run under valgrind.
 const INSIDE: &str = "COUNTERSIGN_COUNTED";
-
-struct Counting;
-
-static ALLOCATIONS: AtomicU64 = AtomicU64::new(0);
-
-// SAFETY: every method hands its arguments on to `System` unchanged and returns what `System` returned; the counter is
-// beside that.
-unsafe impl GlobalAlloc for Counting {
-    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        ALLOCATIONS.fetch_add(1, Ordering::Relaxed);
-        // SAFETY: as above.
-        unsafe { System.alloc(layout) }
-    }
-
-    unsafe fn realloc(&self, block: *mut u8, layout: Layout, size: usize) -> *mut u8 {
-        ALLOCATIONS.fetch_add(1, Ordering::Relaxed);
-        // SAFETY: as above.
-        unsafe { System.realloc(block, layout, size) }
-    }
-
-    unsafe fn dealloc(&self, block: *mut u8, layout: Layout) {
-        // SAFETY: as above.
-        unsafe { System.dealloc(block, layout) }
-    }
-}
-
-#[global_allocator]
-static ALLOCATOR: Counting = Counting;
 
 /// The one function that callgrind looks into; it writes a profile each time this returns.
 #[inline(never)]
@@ -109,10 +79,8 @@ fn run_inside() {
         }
         (kernel.run)();
         (kernel.run)();
-        let before = ALLOCATIONS.load(Ordering::Relaxed);
         counted_kernel(&mut kernel);
-        let allocations = ALLOCATIONS.load(Ordering::Relaxed) - before;
-        println!("{}\t{}\t{allocations}", kernel.name, kernel.requests);
+        println!("{}\t{}", kernel.name, kernel.requests);
     }
 }
 
@@ -141,13 +109,12 @@ fn count(only: Option<&str>) -> Result<BTreeMap<String, Cost>, String> {
     let ran = String::from_utf8_lossy(&outcome.stdout).into_owned();
     let costs = ran.lines().enumerate().map(|(at, line)| {
         let bad = || format!("unreadable line `{line}`");
-        let [name, requests, allocations] = line.split('\t').collect::<Vec<_>>()[..] else {
-            return Err(bad());
-        };
-        let number = |text: &str| text.parse::<f64>().map_err(|_| bad());
-        let requests = number(requests)?;
-        let instructions = read_profile(&directory, at + 1)? / requests;
-        Ok((name.to_owned(), Cost { instructions, allocations: number(allocations)? / requests }))
+        let (name, requests) = line.split_once('\t').ok_or_else(bad)?;
+        let requests: f64 = requests.parse().map_err(|_| bad())?;
+        let total = read_profile(&directory, at + 1)?;
+        let cost =
+            Cost { instructions: total.instructions / requests, allocations: total.allocations / requests };
+        Ok((name.to_owned(), cost))
     });
     let costs: BTreeMap<_, _> = costs.collect::<Result<_, _>>()?;
     if costs.is_empty() {
@@ -159,16 +126,33 @@ fn count(only: Option<&str>) -> Result<BTreeMap<String, Cost>, String> {
     Ok(costs)
 }
 
-/// The instructions of the numbered profile.
-fn read_profile(directory: &Path, number: usize) -> Result<f64, String> {
+/// The instructions of the numbered profile, and the calls of the C library's allocator in it.
+fn read_profile(directory: &Path, number: usize) -> Result<Cost, String> {
     let path = directory.join(format!("profile.{number}"));
     let text = std::fs::read_to_string(&path).map_err(|error| format!("{}: {error}", path.display()))?;
     let total =
         text.lines().find_map(|line| line.strip_prefix("totals: ").or(line.strip_prefix("summary: ")));
     let total = total.and_then(|total| total.trim().parse().ok()).filter(|&total: &f64| total > 0.0);
-    total.ok_or_else(|| {
+    let instructions = total.ok_or_else(|| {
         format!("{}: no count; is the function still called `counted_kernel`?", path.display())
-    })
+    })?;
+    let mut names = HashMap::new();
+    let mut callee = "";
+    let mut allocations = 0.0;
+    for line in text.lines() {
+        // A name is written out where its number first stands.
+        if let Some(name) = line.strip_prefix("cfn=").or(line.strip_prefix("fn=")) {
+            let (number, name) = name.split_once(' ').unwrap_or((name, ""));
+            let known = names.entry(number).or_insert(name);
+            callee = if line.starts_with('c') { known } else { "" };
+        } else if let Some(calls) = line.strip_prefix("calls=") {
+            if matches!(callee, "malloc" | "calloc" | "realloc" | "aligned_alloc" | "posix_memalign") {
+                let calls = calls.split(' ').next().and_then(|calls| calls.parse::<f64>().ok());
+                allocations += calls.ok_or_else(|| format!("{}: unreadable `{line}`", path.display()))?;
+            }
+        }
+    }
+    Ok(Cost { instructions, allocations })
 }
 
 fn baseline() -> PathBuf {

@@ -4,16 +4,23 @@ use super::{linked, portable};
 
 /// Whether the processor has instructions for SHA-256, and RustCrypto's code for them is built in.
 fn has_instructions() -> bool {
-    if cfg!(any(sha2_backend = "soft", sha2_256_backend = "soft")) {
-        return false;
-    }
-    // Found out once by the standard library, and a load after that.
-    #[cfg(target_arch = "x86_64")]
-    return std::arch::is_x86_feature_detected!("sha");
-    #[cfg(target_arch = "aarch64")]
-    return std::arch::is_aarch64_feature_detected!("sha2");
-    #[cfg(not(any(target_arch = "x86_64", target_arch = "aarch64")))]
-    return false;
+    !cfg!(any(sha2_backend = "soft", sha2_256_backend = "soft")) && is_detected()
+}
+
+// Found out once by the standard library; a load after that.
+#[cfg(target_arch = "x86_64")]
+fn is_detected() -> bool {
+    std::arch::is_x86_feature_detected!("sha")
+}
+
+#[cfg(target_arch = "aarch64")]
+fn is_detected() -> bool {
+    std::arch::is_aarch64_feature_detected!("sha2")
+}
+
+#[cfg(not(any(target_arch = "x86_64", target_arch = "aarch64")))]
+fn is_detected() -> bool {
+    false
 }
 
 /// HMAC-SHA256 with its key in it.
