@@ -12,9 +12,11 @@
 
 #[cfg(feature = "linked-digests")]
 mod chosen;
+#[allow(unreachable_pub)] // alike in both, of which one may stand for `chosen`
 #[cfg(feature = "linked-digests")]
 mod linked;
 mod mac_sha1;
+#[allow(unreachable_pub)]
 mod portable;
 
 #[cfg(not(feature = "linked-digests"))]
