@@ -114,9 +114,9 @@ fn count(only: Option<&str>) -> Result<BTreeMap<String, Cost>, String> {
         let total = read_profile(&directory, at + 1)?;
         let cost =
             Cost { instructions: total.instructions / requests, allocations: total.allocations / requests };
-        Ok((name.to_owned(), cost))
+        Ok::<_, String>((name.to_owned(), cost))
     });
-    let costs: BTreeMap<_, _> = costs.collect::<Result<_, _>>()?;
+    let costs: BTreeMap<_, _> = costs.collect::<Result<_, String>>()?;
     if costs.is_empty() {
         return Err("no kernel was run".to_owned());
     }
