@@ -11,7 +11,7 @@ use jiff::Timestamp;
 
 use super::digest::MacSha1;
 use super::edits::{Field, text};
-use super::encode::{self, Keep, Plus};
+use super::encode::{self, Keep, Piece, Plus};
 use super::{BodyNeed, Edits, Head, Payload, Scratch, SignError, Stages, VerifyError};
 use crate::secret::Key;
 
@@ -76,8 +76,10 @@ pub fn string_to_sign<'a, 's>(
 ) -> Result<&'s [u8], SignError> {
     scratch.clear();
     for (name, value) in parameters {
-        push(scratch, name.as_bytes(), value.as_bytes())?;
+        let is_plain = encode::is_plain(name.as_bytes()) && encode::is_plain(value.as_bytes());
+        push(scratch, name.as_bytes(), value.as_bytes(), is_plain)?;
     }
+    sort(scratch);
     write_string_to_sign(scratch)?;
     Ok(&scratch.to_sign)
 }
@@ -86,6 +88,9 @@ pub fn string_to_sign<'a, 's>(
 pub struct Signer {
     options: Options,
     id: String,
+    is_plain_id: bool,
+    /// The gateway's own parameters but for the moment that ends them, as they are emitted.
+    own: Vec<u8>,
     mac: MacSha1,
 }
 
@@ -96,9 +101,15 @@ impl Signer {
         if key.session_token.is_some() {
             return Err(SignError::Credential("CloudStack has no session tokens"));
         }
-        Ok(Self { options, mac: MacSha1::new(key.secret.expose()), id: key.id })
+        let mut own = Vec::with_capacity(64 + key.id.len());
+        emit_pair(API_KEY, key.id.as_bytes(), &mut own);
+        emit_pair(SIGNATURE_VERSION, b"3", &mut own);
+        emit_pair(EXPIRES, b"", &mut own);
+        let is_plain_id = encode::is_plain(key.id.as_bytes());
+        Ok(Self { options, is_plain_id, own, mac: MacSha1::new(key.secret.expose()), id: key.id })
     }
 
+    /// Signs the fields, which are sorted.
     fn finish(&self, scratch: &mut Scratch) -> Result<(), SignError> {
         write_string_to_sign(scratch)?;
         encode::base64(&self.mac.sign(&scratch.to_sign), &mut scratch.signature);
@@ -130,18 +141,23 @@ impl super::Signer for Signer {
         emit(arena, &fields[..from_query], new_query);
         emit(arena, &fields[from_query..], new_form);
 
-        let own = scratch.fields.len();
-        push(scratch, API_KEY, self.id.as_bytes())?;
-        push(scratch, SIGNATURE_VERSION, b"3")?;
-        let start = scratch.arena.len();
-        scratch.arena.extend_from_slice(EXPIRES);
-        let middle = scratch.arena.len();
+        push(scratch, API_KEY, self.id.as_bytes(), self.is_plain_id)?;
+        push(scratch, SIGNATURE_VERSION, b"3", true)?;
         let expires = now.checked_add(self.options.expires.min(MAX_EXPIRES)).map_err(|_| SignError::Clock)?;
-        super::date::iso(expires, &mut scratch.arena)?;
-        scratch.fields.push(Field::closing(&scratch.arena, start, middle)?);
+        let Scratch { arena, fields, iso, query: new_query, form: new_form, .. } = &mut *scratch;
+        let start = arena.len();
+        arena.extend_from_slice(EXPIRES);
+        arena.push(b'=');
+        let date = arena.len();
+        arena.extend_from_slice(&iso.spell(expires, super::date::iso)?);
+        fields.push(Field::closing_pair(arena, start, date - 1)?);
         // Everything the gateway adds goes where the form is; into the query only when there is no form.
-        let Scratch { arena, fields, query: new_query, form: new_form, .. } = &mut *scratch;
-        emit(arena, &fields[own..], if form.is_some() { new_form } else { new_query });
+        let out = if form.is_some() { new_form } else { new_query };
+        if !out.is_empty() {
+            out.push(b'&');
+        }
+        out.extend_from_slice(&self.own);
+        encode::percent(&arena[date..], Keep::Unreserved, out);
 
         refuse_repeated(scratch, if form.is_some() { "query and form" } else { "query" })?;
         self.finish(scratch)?;
@@ -177,6 +193,7 @@ impl super::Signer for Signer {
         scratch: &'s mut Scratch,
     ) -> Result<Stages<'s>, VerifyError> {
         verify::read_parameters(head, payload, scratch)?;
+        sort(scratch);
         self.finish(scratch)?;
         Ok(scratch.stages()?)
     }
@@ -197,39 +214,50 @@ fn form_of<'p>(head: &Head<'_>, payload: Payload<'p>) -> Option<&'p [u8]> {
     }
 }
 
-fn push(scratch: &mut Scratch, name: &[u8], value: &[u8]) -> Result<(), SignError> {
-    let start = scratch.arena.len();
-    scratch.arena.extend_from_slice(name);
-    let middle = scratch.arena.len();
-    scratch.arena.extend_from_slice(value);
-    scratch.fields.push(Field::closing(&scratch.arena, start, middle)?);
+fn push(scratch: &mut Scratch, name: &[u8], value: &[u8], is_plain: bool) -> Result<(), SignError> {
+    let arena = &mut scratch.arena;
+    let start = arena.len();
+    arena.extend_from_slice(name);
+    let middle = arena.len();
+    arena.push(b'=');
+    arena.extend_from_slice(value);
+    scratch.fields.push(Field::closing_pair(arena, start, middle)?.with_plain(is_plain));
     Ok(())
 }
 
-/// Decodes one wire piece to the end of the arena.
-fn decode_field(
-    scratch: &mut Scratch,
-    name: &[u8],
-    value: &[u8],
-    what: &'static str,
-) -> Result<Field, SignError> {
+/// Decodes one wire piece to the end of the arena, as `name=value`.
+fn decode_field(scratch: &mut Scratch, piece: &Piece<'_>, what: &'static str) -> Result<Field, SignError> {
     let arena = &mut scratch.arena;
+    let value = piece.value.unwrap_or_default();
     let start = arena.len();
-    encode::decode(name, Plus::Space, arena).map_err(|_| SignError::Encoding(what))?;
+    if piece.is_plain {
+        arena.extend_from_slice(piece.whole);
+        if piece.value.is_none() {
+            arena.push(b'=');
+        }
+        let middle = start + piece.name.len();
+        return Ok(Field::closing_pair(arena, start, middle)?.with_plain(true));
+    }
+    encode::decode(piece.name, Plus::Space, arena).map_err(|_| SignError::Encoding(what))?;
     let middle = arena.len();
+    arena.push(b'=');
     encode::decode(value, Plus::Space, arena).map_err(|_| SignError::Encoding(what))?;
     for part in [&arena[start..middle], &arena[middle..]] {
         text(part, what)?;
     }
-    Field::closing(arena, start, middle)
+    Field::closing_pair(arena, start, middle)
 }
 
 /// Takes the caller's parameters, without those that the gateway sets.
 fn collect(scratch: &mut Scratch, wire: &[u8], what: &'static str) -> Result<(), SignError> {
-    for (name, value) in encode::pieces(wire) {
-        let field = decode_field(scratch, name, value.unwrap_or_default(), what)?;
+    for piece in encode::scan(wire) {
+        let field = decode_field(scratch, &piece, what)?;
         let name = field.name(&scratch.arena);
         if reserved(name) {
+            continue;
+        }
+        if field.is_plain() && !name.is_empty() {
+            scratch.fields.push(field);
             continue;
         }
         if name.iter().any(|&b| encode::is_control(b)) {
@@ -246,7 +274,14 @@ fn collect(scratch: &mut Scratch, wire: &[u8], what: &'static str) -> Result<(),
 
 fn emit(arena: &[u8], fields: &[Field], out: &mut Vec<u8>) {
     for field in fields {
-        emit_pair(field.name(arena), field.value(arena), out);
+        if field.is_plain() {
+            if !out.is_empty() {
+                out.push(b'&');
+            }
+            out.extend_from_slice(field.whole(arena));
+        } else {
+            emit_pair(field.name(arena), field.value(arena), out);
+        }
     }
 }
 
@@ -261,9 +296,6 @@ fn emit_pair(name: &[u8], value: &[u8], out: &mut Vec<u8>) {
 
 /// Java's `String.compareTo`: by UTF-16 code unit, which differs from UTF-8's order above U+FFFF.
 fn java_order(a: &[u8], b: &[u8]) -> Ordering {
-    if a.is_ascii() && b.is_ascii() {
-        return a.cmp(b);
-    }
     match (std::str::from_utf8(a), std::str::from_utf8(b)) {
         (Ok(a), Ok(b)) => a.encode_utf16().cmp(b.encode_utf16()),
         _ => a.cmp(b),
@@ -272,20 +304,24 @@ fn java_order(a: &[u8], b: &[u8]) -> Ordering {
 
 fn sort(scratch: &mut Scratch) {
     let Scratch { arena, fields, .. } = scratch;
+    let is_ascii = fields.iter().all(|field| field.is_plain() || field.name(arena).is_ascii());
     fields.sort_unstable_by(|a, b| {
-        java_order(a.name(arena), b.name(arena)).then_with(|| a.position().cmp(&b.position()))
+        // Where all names are ASCII, code units are bytes.
+        let by_name = if is_ascii { a.by_name(b, arena) } else { java_order(a.name(arena), b.name(arena)) };
+        by_name.then_with(|| a.position().cmp(&b.position()))
     });
 }
 
+/// Sorts the fields and refuses two of one name.
 fn refuse_repeated(scratch: &mut Scratch, what: &'static str) -> Result<(), SignError> {
     sort(scratch);
     let Scratch { arena, fields, .. } = scratch;
-    let twice = fields.windows(2).any(|pair| pair[0].name(arena) == pair[1].name(arena));
+    let twice = fields.windows(2).any(|pair| pair[0].has_name_of(&pair[1], arena));
     if twice { Err(SignError::Repeated(what)) } else { Ok(()) }
 }
 
+/// Writes the sorted fields as they are signed.
 fn write_string_to_sign(scratch: &mut Scratch) -> Result<(), SignError> {
-    sort(scratch);
     let Scratch { arena, fields, to_sign, .. } = scratch;
     for field in fields.iter() {
         let name = field.name(arena);
@@ -295,14 +331,20 @@ fn write_string_to_sign(scratch: &mut Scratch) -> Result<(), SignError> {
         if !to_sign.is_empty() {
             to_sign.push(b'&');
         }
+        if field.is_plain() {
+            to_sign.extend_from_slice(field.whole(arena));
+            continue;
+        }
         if name.is_ascii() {
-            to_sign.extend(name.iter().map(u8::to_ascii_lowercase));
+            to_sign.extend_from_slice(name);
         } else {
             lower(text(name, "parameter name")?, to_sign);
         }
         to_sign.push(b'=');
-        encode::java_lower(field.value(arena), to_sign);
+        encode::java(field.value(arena), to_sign);
     }
+    // Values are ASCII by now, and a name that is not is in lower case already.
+    to_sign.make_ascii_lowercase();
     Ok(())
 }
 

@@ -26,6 +26,30 @@ pub fn in_range(fields: DateTime) -> Result<DateTime, SignError> {
     if (1970..=9999).contains(&fields.year()) { Ok(fields) } else { Err(SignError::Clock) }
 }
 
+/// The latest spelling of a form: whoever signs many requests in one second spells it once.
+#[derive(Default)]
+pub struct Latest<const LENGTH: usize>(Option<(i64, [u8; LENGTH])>);
+
+impl<const LENGTH: usize> Latest<LENGTH> {
+    /// What `spell` makes of the second that `moment` is in.
+    pub fn spell(
+        &mut self,
+        moment: Timestamp,
+        spell: impl FnOnce(Timestamp) -> Result<[u8; LENGTH], SignError>,
+    ) -> Result<[u8; LENGTH], SignError> {
+        let second = moment.as_second();
+        match self.0 {
+            // At zero, the second is that of the moments before as well, which have no spelling.
+            Some((latest, text)) if latest == second && second > 0 => Ok(text),
+            _ => {
+                let text = spell(moment)?;
+                self.0 = Some((second, text));
+                Ok(text)
+            }
+        }
+    }
+}
+
 /// Whether `moment` lies within [`SKEW`] of `now`.
 pub fn is_near(moment: Timestamp, now: Timestamp) -> bool {
     now.duration_since(moment).abs() <= SKEW
@@ -61,17 +85,31 @@ pub fn read_amz(text: &[u8]) -> Option<Timestamp> {
 
 /// `EEE, dd MMM yyyy HH:mm:ss zone` in English: RFC 1123 when the zone is `GMT`, ZStack's `Date` otherwise.
 pub fn rfc1123(t: DateTime, zone: &str, out: &mut Vec<u8>) {
+    out.extend_from_slice(&clock_text(&t));
+    out.extend_from_slice(zone.as_bytes());
+}
+
+/// The same in UTC.
+pub fn http(moment: Timestamp) -> Result<[u8; 29], SignError> {
+    let mut text = [0; 29];
+    let (clock, zone) = text.split_at_mut(26);
+    clock.copy_from_slice(&clock_text(&utc(moment)?));
+    zone.copy_from_slice(b"GMT");
+    Ok(text)
+}
+
+/// All of it but the zone.
+fn clock_text(t: &DateTime) -> [u8; 26] {
     let mut text = *b"EEE, dd MMM yyyy hh:mm:ss ";
     text[..3].copy_from_slice(DAYS[day_index(t.weekday())]);
     two(t.day(), &mut text[5..7]);
     let month = usize::try_from(t.month() - 1).unwrap_or(0);
     text[8..11].copy_from_slice(MONTHS[month]);
-    year(&t, &mut text[12..16]);
+    year(t, &mut text[12..16]);
     two(t.hour(), &mut text[17..19]);
     two(t.minute(), &mut text[20..22]);
     two(t.second(), &mut text[23..25]);
-    out.extend_from_slice(&text);
-    out.extend_from_slice(zone.as_bytes());
+    text
 }
 
 /// Reads `EEE, dd MMM yyyy HH:mm:ss zone` into the wall clock and the zone's text. The weekday must agree with the
@@ -104,7 +142,7 @@ pub fn read_http(text: &[u8]) -> Option<Timestamp> {
 }
 
 /// `YYYY-MM-DDTHH:MM:SS+0000`, the form of CloudStack's `expires` that every version reads.
-pub fn iso(moment: Timestamp, out: &mut Vec<u8>) -> Result<(), SignError> {
+pub fn iso(moment: Timestamp) -> Result<[u8; 24], SignError> {
     let t = utc(moment)?;
     let mut text = *b"YYYY-MM-DDThh:mm:ss+0000";
     year(&t, &mut text[..4]);
@@ -113,8 +151,7 @@ pub fn iso(moment: Timestamp, out: &mut Vec<u8>) -> Result<(), SignError> {
     two(t.hour(), &mut text[11..13]);
     two(t.minute(), &mut text[14..16]);
     two(t.second(), &mut text[17..19]);
-    out.extend_from_slice(&text);
-    Ok(())
+    Ok(text)
 }
 
 /// Reads CloudStack's `expires` (`DateUtil.parseTZDateString`): ISO-8601 with `Z`, `+hh:mm` or `+hhmm`, a fraction

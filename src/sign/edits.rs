@@ -3,12 +3,14 @@
 //! [`Scratch`] is reused from one signature to the next: cleared, never freed, so that signing allocates nothing
 //! once it is warm. [`Edits`] borrow from it and are applied by the shell; a dry run applies nothing.
 
+use std::cmp::Ordering;
 use std::ops::Range;
 
 use http::HeaderName;
 use zeroize::Zeroize as _;
 
 use super::SignError;
+use super::date::Latest;
 
 /// The most headers that any scheme sets.
 pub const MAX_HEADERS: usize = 5;
@@ -59,6 +61,12 @@ pub struct Scratch {
     pub(super) query: Vec<u8>,
     /// The new form.
     pub(super) form: Vec<u8>,
+    /// SigV4's date, kept from one signature to the next.
+    pub(super) amz: Latest<16>,
+    /// CloudStack's `expires`, likewise.
+    pub(super) iso: Latest<24>,
+    /// SigV2's date, likewise.
+    pub(super) http: Latest<29>,
 }
 
 impl Scratch {
@@ -67,7 +75,7 @@ impl Scratch {
         Self::default()
     }
 
-    /// Empties every buffer and frees none.
+    /// Empties every buffer and frees none. The dates stay: they are right for their second whatever the request.
     pub(super) fn clear(&mut self) {
         self.arena.clear();
         self.fields.clear();
@@ -109,15 +117,52 @@ impl Drop for Scratch {
 #[derive(Clone, Copy)]
 pub(super) struct Field {
     start: u32,
-    middle: u32,
+    name_end: u32,
+    value_start: u32,
     end: u32,
+    /// Whether name and value are spelled alike in every encoding ([`super::encode::Piece`]).
+    is_plain: bool,
+    /// The first eight bytes of the name as a number, padded with zeros: tells most names apart and orders them as
+    /// their bytes do; equal numbers say nothing.
+    prefix: u64,
 }
 
 impl Field {
     /// The field whose name begins at `start` and whose value begins at `middle` and ends where the arena ends.
     pub(super) fn closing(arena: &[u8], start: usize, middle: usize) -> Result<Self, SignError> {
         let offset = |at: usize| u32::try_from(at).map_err(|_| SignError::TooLong);
-        Ok(Self { start: offset(start)?, middle: offset(middle)?, end: offset(arena.len())? })
+        let prefix = prefix(arena.get(start..middle).unwrap_or_default());
+        let (start, middle, end) = (offset(start)?, offset(middle)?, offset(arena.len())?);
+        Ok(Self { start, name_end: middle, value_start: middle, end, is_plain: false, prefix })
+    }
+
+    /// The same with one byte between the name, which ends at `middle`, and the value.
+    pub(super) fn closing_pair(arena: &[u8], start: usize, middle: usize) -> Result<Self, SignError> {
+        let field = Self::closing(arena, start, middle)?;
+        Ok(Self { value_start: field.name_end.saturating_add(1).min(field.end), ..field })
+    }
+
+    /// The same, known to be plain or not.
+    pub(super) fn with_plain(self, is_plain: bool) -> Self {
+        Self { is_plain, ..self }
+    }
+
+    pub(super) fn is_plain(&self) -> bool {
+        self.is_plain
+    }
+
+    /// The order of the names' bytes.
+    pub(super) fn by_name(&self, other: &Self, arena: &[u8]) -> Ordering {
+        self.prefix.cmp(&other.prefix).then_with(|| self.name(arena).cmp(other.name(arena)))
+    }
+
+    pub(super) fn has_name_of(&self, other: &Self, arena: &[u8]) -> bool {
+        self.prefix == other.prefix && self.name(arena) == other.name(arena)
+    }
+
+    /// Name and value with whatever stands between them.
+    pub(super) fn whole<'a>(&self, arena: &'a [u8]) -> &'a [u8] {
+        Self::slice(self.start..self.end, arena)
     }
 
     fn slice(range: Range<u32>, arena: &[u8]) -> &[u8] {
@@ -126,11 +171,11 @@ impl Field {
     }
 
     pub(super) fn name<'a>(&self, arena: &'a [u8]) -> &'a [u8] {
-        Self::slice(self.start..self.middle, arena)
+        Self::slice(self.start..self.name_end, arena)
     }
 
     pub(super) fn value<'a>(&self, arena: &'a [u8]) -> &'a [u8] {
-        Self::slice(self.middle..self.end, arena)
+        Self::slice(self.value_start..self.end, arena)
     }
 
     /// Takes what was appended to the arena since as more of this field's value. Only for the last field.
@@ -145,7 +190,50 @@ impl Field {
     }
 }
 
+fn prefix(name: &[u8]) -> u64 {
+    if let Some(first) = name.first_chunk() {
+        return u64::from_be_bytes(*first);
+    }
+    let mut first = [0; 8];
+    first.iter_mut().zip(name).for_each(|(to, &from)| *to = from);
+    u64::from_be_bytes(first)
+}
+
 /// The text of a buffer that was written as text.
 pub(super) fn text<'s>(buffer: &'s [u8], what: &'static str) -> Result<&'s str, SignError> {
     std::str::from_utf8(buffer).map_err(|_| SignError::Encoding(what))
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    /// The number in front never disagrees with the bytes behind it.
+    #[test]
+    fn names_order_as_their_bytes_do() {
+        let names: [&[u8]; 12] = [
+            b"",
+            b"\0",
+            b"a",
+            b"a\0",
+            b"a\0b",
+            b"ab",
+            b"abcdefg",
+            b"abcdefgh",
+            b"abcdefgh\0",
+            b"abcdefghi",
+            b"b",
+            b"\xff",
+        ];
+        for a in names {
+            for b in names {
+                let arena = [a, b].concat();
+                let field = |start, middle| Field::closing(&arena, start, middle).unwrap();
+                let (first, second) = (field(0, a.len()), field(a.len(), arena.len()));
+                assert_eq!(first.by_name(&second, &arena), a.cmp(b), "{a:?} {b:?}");
+                assert_eq!(first.has_name_of(&second, &arena), a == b, "{a:?} {b:?}");
+            }
+        }
+    }
 }

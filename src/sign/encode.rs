@@ -3,9 +3,6 @@
 //! Every function appends to a buffer that the caller owns and reuses. Nothing here knows a scheme, and nothing
 //! guesses: an escape that is not two hexadecimal digits is an error, never kept as it is.
 
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
-
 /// A `%` that is not followed by two hexadecimal digits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct BadEscape;
@@ -40,6 +37,10 @@ pub enum Plus {
 const UNRESERVED: u8 = 1;
 const PATH: u8 = 2;
 const JAVA: u8 = 4;
+/// Means the same in every spelling: kept by all the rules above, and nothing to decode.
+const PLAIN: u8 = 8;
+/// Stands for itself on the wire, whatever `+` means.
+const DIRECT: u8 = 16;
 
 /// One byte of classes per input byte; the masks above select.
 const CLASS: [u8; 256] = {
@@ -49,14 +50,17 @@ const CLASS: [u8; 256] = {
         #[allow(clippy::cast_possible_truncation)] // below 256 by the loop's bound
         let b = byte as u8;
         if b.is_ascii_alphanumeric() || matches!(b, b'-' | b'.' | b'_') {
-            table[byte] = UNRESERVED | PATH | JAVA;
+            table[byte] = UNRESERVED | PATH | JAVA | PLAIN;
+        }
+        if !matches!(b, b'%' | b'+') {
+            table[byte] |= DIRECT;
         }
         byte += 1;
     }
-    table[b'~' as usize] = UNRESERVED | PATH;
-    table[b'/' as usize] = PATH;
+    table[b'~' as usize] |= UNRESERVED | PATH;
+    table[b'/' as usize] |= PATH;
     // java.net.URLEncoder leaves `*` alone and escapes `~`.
-    table[b'*' as usize] = JAVA;
+    table[b'*' as usize] |= JAVA;
     table
 };
 
@@ -79,77 +83,101 @@ const NIBBLE: [u8; 256] = {
 const UPPER: &[u8; 16] = b"0123456789ABCDEF";
 const LOWER: &[u8; 16] = b"0123456789abcdef";
 
+/// The two digits of every byte.
+const LOWER_PAIRS: [[u8; 2]; 256] = {
+    let mut table = [[0; 2]; 256];
+    let mut byte = 0;
+    while byte < 256 {
+        table[byte] = [LOWER[byte >> 4], LOWER[byte & 15]];
+        byte += 1;
+    }
+    table
+};
+
 fn escape(byte: u8, digits: &[u8; 16], out: &mut Vec<u8>) {
     out.extend_from_slice(&[b'%', digits[usize::from(byte >> 4)], digits[usize::from(byte & 15)]]);
+}
+
+fn class(byte: u8) -> u8 {
+    CLASS[usize::from(byte)]
+}
+
+/// How many bytes from `at` on are of a class. By fours, because most bytes of most requests are.
+fn run(input: &[u8], at: usize, mask: u8) -> usize {
+    let rest = input.get(at..).unwrap_or_default();
+    let mut length = 0;
+    for four in rest.chunks_exact(4) {
+        if class(four[0]) & class(four[1]) & class(four[2]) & class(four[3]) & mask == 0 {
+            break;
+        }
+        length += 4;
+    }
+    while rest.get(length).is_some_and(|&byte| class(byte) & mask != 0) {
+        length += 1;
+    }
+    length
 }
 
 /// Percent-encodes with upper-case digits; a space becomes `%20`.
 pub fn percent(input: &[u8], keep: Keep, out: &mut Vec<u8>) {
     let mask = keep.mask();
-    let mut plain = 0;
-    for (i, &byte) in input.iter().enumerate() {
-        if CLASS[usize::from(byte)] & mask == 0 {
-            out.extend_from_slice(&input[plain..i]);
-            escape(byte, UPPER, out);
-            plain = i + 1;
-        }
+    let mut at = 0;
+    loop {
+        let kept = run(input, at, mask);
+        out.extend_from_slice(&input[at..at + kept]);
+        at += kept;
+        let Some(&byte) = input.get(at) else { return };
+        escape(byte, UPPER, out);
+        at += 1;
     }
-    out.extend_from_slice(&input[plain..]);
 }
 
 /// Decodes and encodes strictly in one pass: the same bytes, spelled in the one way that AWS and its like spell
 /// them (protocols: "emit one strict encoding").
 pub fn respell(wire: &[u8], keep: Keep, plus: Plus, out: &mut Vec<u8>) -> Result<(), BadEscape> {
     let mask = keep.mask();
-    let mut plain = 0;
-    let mut i = 0;
-    while let Some(&byte) = wire.get(i) {
-        if CLASS[usize::from(byte)] & mask != 0 {
-            i += 1;
-            continue;
-        }
-        out.extend_from_slice(&wire[plain..i]);
-        let decoded = match byte {
-            b'%' => {
-                let decoded = unescape(wire, i)?;
-                i += 2;
+    let mut at = 0;
+    loop {
+        let kept = run(wire, at, mask);
+        out.extend_from_slice(&wire[at..at + kept]);
+        at += kept;
+        let decoded = match wire.get(at) {
+            None => return Ok(()),
+            Some(b'%') => {
+                let decoded = unescape(wire, at)?;
+                at += 2;
                 decoded
             }
-            b'+' if plus == Plus::Space => b' ',
-            other => other,
+            Some(b'+') if plus == Plus::Space => b' ',
+            Some(&other) => other,
         };
-        i += 1;
-        plain = i;
-        if CLASS[usize::from(decoded)] & mask == 0 {
+        at += 1;
+        if class(decoded) & mask == 0 {
             escape(decoded, UPPER, out);
         } else {
             out.push(decoded);
         }
     }
-    out.extend_from_slice(&wire[plain..]);
-    Ok(())
 }
 
 /// Percent-decodes.
 pub fn decode(wire: &[u8], plus: Plus, out: &mut Vec<u8>) -> Result<(), BadEscape> {
-    let mut plain = 0;
-    let mut i = 0;
-    while let Some(&byte) = wire.get(i) {
-        let decoded = match byte {
-            b'%' => unescape(wire, i)?,
-            b'+' if plus == Plus::Space => b' ',
-            _ => {
-                i += 1;
-                continue;
+    let mut at = 0;
+    loop {
+        let direct = run(wire, at, DIRECT);
+        out.extend_from_slice(&wire[at..at + direct]);
+        at += direct;
+        match wire.get(at) {
+            None => return Ok(()),
+            Some(b'%') => {
+                out.push(unescape(wire, at)?);
+                at += 2;
             }
-        };
-        out.extend_from_slice(&wire[plain..i]);
-        out.push(decoded);
-        i += if byte == b'%' { 3 } else { 1 };
-        plain = i;
+            Some(b'+') if plus == Plus::Space => out.push(b' '),
+            Some(&other) => out.push(other),
+        }
+        at += 1;
     }
-    out.extend_from_slice(&wire[plain..]);
-    Ok(())
 }
 
 /// The byte that the escape at `at` stands for.
@@ -159,41 +187,54 @@ fn unescape(wire: &[u8], at: usize) -> Result<u8, BadEscape> {
     if high > 15 || low > 15 { Err(BadEscape) } else { Ok(high << 4 | low) }
 }
 
-/// A value as CloudStack's server signs it: Java's `URLEncoder` with `+` replaced by `%20`, then all of it in lower
-/// case (`ApiServer.verifyRequest`). So `*` stays, `~` becomes `%7e`, and `É` is `%c3%89`, never folded to `é`.
-pub fn java_lower(value: &[u8], out: &mut Vec<u8>) {
-    for &byte in value {
-        if CLASS[usize::from(byte)] & JAVA == 0 {
-            escape(byte, LOWER, out);
-        } else {
-            out.push(byte.to_ascii_lowercase());
-        }
+/// A value as CloudStack's server spells it before it puts all of it in lower case: Java's `URLEncoder` with `+`
+/// replaced by `%20` (`ApiServer.verifyRequest`). So `*` stays, `~` becomes `%7e`, and `É` is `%c3%89`, never folded
+/// to `é`. Lower case is left to the caller, who does it for a whole text at once.
+pub fn java(value: &[u8], out: &mut Vec<u8>) {
+    let mut at = 0;
+    loop {
+        let kept = run(value, at, JAVA);
+        out.extend_from_slice(&value[at..at + kept]);
+        at += kept;
+        let Some(&byte) = value.get(at) else { return };
+        escape(byte, LOWER, out);
+        at += 1;
     }
 }
 
 /// Lower-case hexadecimal.
 pub fn hex(bytes: &[u8], out: &mut Vec<u8>) {
     for &byte in bytes {
-        out.extend_from_slice(&[LOWER[usize::from(byte >> 4)], LOWER[usize::from(byte & 15)]]);
+        out.extend_from_slice(&LOWER_PAIRS[usize::from(byte)]);
     }
 }
 
 /// A SHA-256 digest in lower-case hexadecimal.
 pub fn hex32(digest: &[u8; 32]) -> [u8; 64] {
     let mut text = [0; 64];
-    for (pair, &byte) in text.chunks_exact_mut(2).zip(digest) {
-        pair[0] = LOWER[usize::from(byte >> 4)];
-        pair[1] = LOWER[usize::from(byte & 15)];
+    for (pair, &byte) in text.as_chunks_mut::<2>().0.iter_mut().zip(digest) {
+        *pair = LOWER_PAIRS[usize::from(byte)];
     }
     text
 }
 
+const BASE64: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+
 /// Standard Base64 with padding of an HMAC-SHA1.
 pub fn base64(mac: &[u8; 20], out: &mut Vec<u8>) {
-    let mut text = [0; 28];
-    // 20 bytes are 28 characters, so the slice always fits; were it not to, a missing signature matches nothing.
-    let length = STANDARD.encode_slice(mac, &mut text).unwrap_or(0);
-    out.extend_from_slice(&text[..length]);
+    let digit = |bits: u32| BASE64[(bits & 63) as usize];
+    let mut text = [b'='; 28];
+    let (triples, rest) = mac.as_chunks::<3>();
+    for (quad, &[a, b, c]) in text.as_chunks_mut::<4>().0.iter_mut().zip(triples) {
+        let bits = u32::from_be_bytes([0, a, b, c]);
+        *quad = [digit(bits >> 18), digit(bits >> 12), digit(bits >> 6), digit(bits)];
+    }
+    // Twenty bytes are six triples and two more, which are three digits and the padding.
+    if let &[a, b] = rest {
+        let bits = u32::from_be_bytes([0, a, b, 0]);
+        text[24..27].copy_from_slice(&[digit(bits >> 18), digit(bits >> 12), digit(bits >> 6)]);
+    }
+    out.extend_from_slice(&text);
 }
 
 /// Unsigned decimal digits.
@@ -222,11 +263,53 @@ pub fn is_control(byte: u8) -> bool {
 /// The pieces of a query or form: split on `&`, then on the first `=`. Empty pieces are skipped, as every server
 /// here does; `None` is a piece without `=`.
 pub fn pieces(wire: &[u8]) -> impl Iterator<Item = (&[u8], Option<&[u8]>)> {
-    wire.split(|&b| b == b'&').filter(|piece| !piece.is_empty()).map(|piece| {
-        match piece.iter().position(|&b| b == b'=') {
-            Some(at) => (&piece[..at], Some(&piece[at + 1..])),
-            None => (piece, None),
+    scan(wire).map(|piece| (piece.name, piece.value))
+}
+
+/// One piece of a query or form.
+pub struct Piece<'w> {
+    /// All of it.
+    pub whole: &'w [u8],
+    /// What stands before the first `=`.
+    pub name: &'w [u8],
+    /// What stands after it; `None` without a `=`.
+    pub value: Option<&'w [u8]>,
+    /// Whether name and value are spelled alike in every encoding, so that neither need be looked at again.
+    pub is_plain: bool,
+}
+
+/// Whether a text is spelled alike in every encoding.
+pub fn is_plain(text: &[u8]) -> bool {
+    run(text, 0, PLAIN) == text.len()
+}
+
+/// The same pieces, with what was learnt on the way: each byte is looked at once.
+pub fn scan(wire: &[u8]) -> impl Iterator<Item = Piece<'_>> {
+    let mut rest = wire;
+    std::iter::from_fn(move || {
+        while rest.first() == Some(&b'&') {
+            rest = &rest[1..];
         }
+        if rest.is_empty() {
+            return None;
+        }
+        let (mut at, mut equals, mut is_plain) = (0, None, true);
+        loop {
+            at += run(rest, at, PLAIN);
+            match rest.get(at) {
+                None | Some(b'&') => break,
+                Some(b'=') if equals.is_none() => equals = Some(at),
+                Some(_) => is_plain = false,
+            }
+            at += 1;
+        }
+        let whole = &rest[..at];
+        rest = rest.get(at..).unwrap_or_default();
+        let (name, value) = match equals {
+            Some(at) => (&whole[..at], Some(&whole[at + 1..])),
+            None => (whole, None),
+        };
+        Some(Piece { whole, name, value, is_plain })
     })
 }
 
@@ -235,7 +318,7 @@ pub fn pieces(wire: &[u8]) -> impl Iterator<Item = (&[u8], Option<&[u8]>)> {
 mod tests {
     use super::*;
 
-    fn run(f: impl FnOnce(&mut Vec<u8>)) -> String {
+    fn text(f: impl FnOnce(&mut Vec<u8>)) -> String {
         let mut out = Vec::new();
         f(&mut out);
         String::from_utf8(out).unwrap()
@@ -244,10 +327,10 @@ mod tests {
     #[test]
     fn strict_encoding_keeps_only_unreserved() {
         let all: Vec<u8> = (0..=255).collect();
-        let text = run(|out| percent(&all, Keep::Unreserved, out));
-        let kept: String = text.split('%').map(|piece| piece.get(2..).unwrap_or("")).collect();
+        let all_text = text(|out| percent(&all, Keep::Unreserved, out));
+        let kept: String = all_text.split('%').map(|piece| piece.get(2..).unwrap_or("")).collect();
         assert_eq!(kept, "-.0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ_abcdefghijklmnopqrstuvwxyz~");
-        assert_eq!(run(|out| percent(b"/a b+", Keep::Path, out)), "/a%20b%2B");
+        assert_eq!(text(|out| percent(b"/a b+", Keep::Path, out)), "/a%20b%2B");
     }
 
     #[test]
@@ -257,8 +340,8 @@ mod tests {
             for (keep, plus) in [(Keep::Path, Plus::Literal), (Keep::Unreserved, Plus::Space)] {
                 let mut decoded = Vec::new();
                 decode(wire, plus, &mut decoded).unwrap();
-                let slow = run(|out| percent(&decoded, keep, out));
-                assert_eq!(run(|out| respell(wire, keep, plus, out).unwrap()), slow);
+                let slow = text(|out| percent(&decoded, keep, out));
+                assert_eq!(text(|out| respell(wire, keep, plus, out).unwrap()), slow);
             }
         }
     }
@@ -277,18 +360,57 @@ mod tests {
     }
 
     #[test]
-    fn java_values_in_lower_case() {
-        let text = run(|out| java_lower("A*~b c.-_\u{c9}(".as_bytes(), out));
-        assert_eq!(text, "a*%7eb%20c.-_%c3%89%28");
+    fn java_values() {
+        let spelled = text(|out| java("A*~b c.-_\u{c9}(".as_bytes(), out));
+        assert_eq!(spelled, "A*%7eb%20c.-_%c3%89%28");
     }
 
     #[test]
     fn numbers_and_digests() {
-        assert_eq!(run(|out| decimal(0, out)), "0");
-        assert_eq!(run(|out| decimal(u64::MAX, out)), "18446744073709551615");
-        assert_eq!(run(|out| hex(&[0, 0xAB, 0x7F], out)), "00ab7f");
+        assert_eq!(text(|out| decimal(0, out)), "0");
+        assert_eq!(text(|out| decimal(u64::MAX, out)), "18446744073709551615");
+        assert_eq!(text(|out| hex(&[0, 0xAB, 0x7F], out)), "00ab7f");
         assert_eq!(hex32(&[0x5A; 32]).as_slice(), "5a".repeat(32).as_bytes());
-        assert_eq!(run(|out| base64(&[0xFF; 20], out)), "//////////////////////////8=");
+        assert_eq!(text(|out| base64(&[0xFF; 20], out)), "//////////////////////////8=");
+    }
+
+    #[test]
+    fn base64_is_the_standard_one() {
+        use base64::Engine as _;
+        let engine = base64::engine::general_purpose::STANDARD;
+        for seed in 0..=255_u8 {
+            let mac = std::array::from_fn(|at: usize| seed.wrapping_mul(31).wrapping_add((at * 37) as u8));
+            assert_eq!(text(|out| base64(&mac, out)), engine.encode(mac), "{seed}");
+        }
+    }
+
+    /// What a scan calls plain is the same under every rule, and each byte that is not makes its piece not plain.
+    #[test]
+    fn plain_pieces_need_no_spelling() {
+        for byte in 0..=255_u8 {
+            for wire in [
+                [b"abcd".as_slice(), &[byte], b"efg=hijkl"].concat(),
+                [b"ab=cdefgh", &[byte][..], b"i"].concat(),
+            ] {
+                for piece in scan(&wire) {
+                    let value = piece.value.unwrap_or_default();
+                    if !piece.is_plain {
+                        assert!(!byte.is_ascii_alphanumeric() && !b"-._".contains(&byte), "{byte}");
+                        continue;
+                    }
+                    for part in [piece.name, value] {
+                        let mut spellings = [const { Vec::new() }; 5];
+                        let [a, b, c, d, e] = &mut spellings;
+                        decode(part, Plus::Space, a).unwrap();
+                        respell(part, Keep::Unreserved, Plus::Space, b).unwrap();
+                        percent(part, Keep::Unreserved, c);
+                        percent(part, Keep::Path, d);
+                        java(part, e);
+                        assert!(spellings.iter().all(|spelling| spelling == part), "{byte}");
+                    }
+                }
+            }
+        }
     }
 
     #[test]

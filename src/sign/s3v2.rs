@@ -64,6 +64,8 @@ pub(super) fn query_credential(name: &[u8]) -> bool {
 pub struct Signer {
     options: Options,
     id: String,
+    /// The key id as a signed URL carries it.
+    id_parameter: Vec<u8>,
     token: Option<Zeroizing<String>>,
     mac: MacSha1,
 }
@@ -82,7 +84,9 @@ impl Signer {
     pub fn new(options: Options, key: Key) -> Result<Self, SignError> {
         super::usable(&key)?;
         let token = super::token_text(&key)?;
-        Ok(Self { options, token, mac: MacSha1::new(key.secret.expose()), id: key.id })
+        let mut id_parameter = Vec::with_capacity(32 + key.id.len());
+        push_parameter("AWSAccessKeyId", key.id.as_bytes(), &mut id_parameter);
+        Ok(Self { options, token, mac: MacSha1::new(key.secret.expose()), id: key.id, id_parameter })
     }
 
     fn token(&self) -> Option<&[u8]> {
@@ -94,9 +98,10 @@ impl Signer {
     fn rebuild_query(&self, head: &Head<'_>, scratch: &mut Scratch) -> Result<(), SignError> {
         let Scratch { arena, query, .. } = scratch;
         let bad = |_| SignError::Encoding("query");
-        for (name, value) in encode::pieces(head.query.unwrap_or_default().as_bytes()) {
+        for piece in encode::scan(wire_query(head)) {
+            let value = piece.value.filter(|value| !value.is_empty());
             arena.clear();
-            encode::decode(name, Plus::Space, arena).map_err(bad)?;
+            encode::decode(piece.name, Plus::Space, arena).map_err(bad)?;
             if query_credential(arena) || super::sigv4::query_credential(arena) {
                 continue;
             }
@@ -104,7 +109,7 @@ impl Signer {
                 query.push(b'&');
             }
             encode::percent(arena, Keep::Unreserved, query);
-            if let Some(value) = value.filter(|value| !value.is_empty()) {
+            if let Some(value) = value {
                 query.push(b'=');
                 encode::respell(value, Keep::Unreserved, Plus::Space, query).map_err(bad)?;
             }
@@ -114,6 +119,11 @@ impl Signer {
         }
         Ok(())
     }
+}
+
+/// The query as it came.
+fn wire_query<'h>(head: &Head<'h>) -> &'h [u8] {
+    head.query.unwrap_or_default().as_bytes()
 }
 
 fn push_parameter(name: &str, value: &[u8], out: &mut Vec<u8>) {
@@ -138,8 +148,9 @@ impl super::Signer for Signer {
         scratch: &'s mut Scratch,
     ) -> Result<Edits<'s>, SignError> {
         scratch.clear();
-        date::rfc1123(date::utc(now)?, "GMT", &mut scratch.values[0]);
-        self.write(head, Place::Header, self.token(), scratch)?;
+        let date = scratch.http.spell(now, date::http)?;
+        scratch.values[0].extend_from_slice(&date);
+        self.write(head, wire_query(head), Place::Header, self.token(), scratch)?;
         let Scratch { values, signature, .. } = &mut *scratch;
         let [_, authorization, token, ..] = values;
         authorization.extend_from_slice(b"AWS ");
@@ -182,15 +193,16 @@ impl super::Signer for Signer {
         self.rebuild_query(head, scratch)?;
         // What is signed is the query as it will be sent.
         let query = std::mem::take(&mut scratch.query);
-        let outcome = match text(&query, "query") {
-            Ok(rebuilt) => self.write(&Head { query: Some(rebuilt), ..*head }, Place::Query, None, scratch),
-            Err(error) => Err(error),
-        };
+        let outcome = self.write(head, &query, Place::Query, None, scratch);
         scratch.query = query;
         outcome?;
         let Scratch { values, signature, query, .. } = &mut *scratch;
-        push_parameter("AWSAccessKeyId", self.id.as_bytes(), query);
-        push_parameter("Expires", &values[0], query);
+        if !query.is_empty() {
+            query.push(b'&');
+        }
+        query.extend_from_slice(self.id_parameter.as_slice());
+        query.extend_from_slice(b"&Expires=");
+        query.extend_from_slice(&values[0]);
         push_parameter("Signature", signature, query);
 
         let scratch = &*scratch;

@@ -118,6 +118,10 @@ pub struct Signer {
     token: Option<Zeroizing<String>>,
     /// `/region/service/aws4_request`.
     scope: String,
+    /// `Authorization` up to the day.
+    authorization: String,
+    /// `X-Amz-Credential` before and after the day, as a query carries it.
+    credential: [Vec<u8>; 2],
     /// Keyed with `AWS4` and the secret: the root of each day's key.
     root: digest::MacSha256,
     today: ArcSwapOption<DayKey>,
@@ -145,7 +149,14 @@ impl Signer {
         root.reserve_exact(key.secret.expose().len());
         root.extend_from_slice(key.secret.expose());
         let root = digest::MacSha256::new(&root);
-        Ok(Self { options, id: key.id, token, scope, root, today: ArcSwapOption::empty() })
+        let authorization = [ALGORITHM, " Credential=", &key.id, "/"].concat();
+        let credential = [format!("{}/", key.id), scope.clone()].map(|part| {
+            let mut spelled = Vec::new();
+            encode::percent(part.as_bytes(), encode::Keep::Unreserved, &mut spelled);
+            spelled
+        });
+        let today = ArcSwapOption::empty();
+        Ok(Self { options, id: key.id, token, scope, authorization, credential, root, today })
     }
 
     fn token(&self) -> Option<&[u8]> {
@@ -208,7 +219,7 @@ impl super::Signer for Signer {
         scratch: &'s mut Scratch,
     ) -> Result<Edits<'s>, SignError> {
         scratch.clear();
-        let amz_date = date::amz(now)?;
+        let amz_date = scratch.amz.spell(now, date::amz)?;
         scratch.values[slot::DATE].extend_from_slice(&amz_date);
         let send_payload = self.write_payload(payload, &mut scratch.values[slot::PAYLOAD]);
         scratch.values[slot::TOKEN].extend_from_slice(self.token().unwrap_or_default());
@@ -232,10 +243,7 @@ impl super::Signer for Signer {
 
         let Scratch { values, signature, .. } = &mut *scratch;
         let [_, _, _, authorization, signed_headers] = values;
-        authorization.extend_from_slice(ALGORITHM.as_bytes());
-        authorization.extend_from_slice(b" Credential=");
-        authorization.extend_from_slice(self.id.as_bytes());
-        authorization.push(b'/');
+        authorization.extend_from_slice(self.authorization.as_bytes());
         self.write_scope(&amz_date, authorization);
         authorization.extend_from_slice(b", SignedHeaders=");
         authorization.extend_from_slice(signed_headers);
@@ -273,8 +281,8 @@ impl super::Signer for Signer {
             return Err(SignError::Expires);
         }
         scratch.clear();
-        let amz_date = date::amz(now)?;
-        match (super::sole(head, CONTENT_SHA256.as_str()), self.options.content_sha256_header) {
+        let amz_date = scratch.amz.spell(now, date::amz)?;
+        match (super::sole(head, CONTENT_SHA256), self.options.content_sha256_header) {
             (Some(stated), _) => scratch.values[slot::PAYLOAD].extend_from_slice(stated),
             (None, true) => scratch.values[slot::PAYLOAD].extend_from_slice(UNSIGNED),
             (None, false) => {
@@ -358,10 +366,9 @@ impl Signer {
             out.extend_from_slice(ALGORITHM.as_bytes());
         })?;
         canonical::add_parameter(scratch, "X-Amz-Credential", |out| {
-            encode::percent(self.id.as_bytes(), encode::Keep::Unreserved, out);
-            out.extend_from_slice(b"%2F");
+            out.extend_from_slice(&self.credential[0]);
             out.extend_from_slice(&amz_date[..8]);
-            encode::percent(self.scope.as_bytes(), encode::Keep::Unreserved, out);
+            out.extend_from_slice(&self.credential[1]);
         })?;
         canonical::add_parameter(scratch, "X-Amz-Date", |out| out.extend_from_slice(amz_date))?;
         canonical::add_parameter(scratch, "X-Amz-Expires", |out| encode::decimal(u64::from(expires), out))?;

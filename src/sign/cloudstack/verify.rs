@@ -121,11 +121,11 @@ pub(super) fn read_parameters(
     scratch: &mut Scratch,
 ) -> Result<(), VerifyError> {
     scratch.clear();
-    for (name, value) in encode::pieces(head.query.unwrap_or_default().as_bytes()) {
-        let field = decode_field(scratch, name, value.unwrap_or_default(), "query")?;
+    for piece in encode::scan(head.query.unwrap_or_default().as_bytes()) {
+        let field = decode_field(scratch, &piece, "query")?;
         match same_name(scratch, &field) {
             None => take(scratch, field)?,
-            Some(at) if value.is_some() => scratch.fields[at] = field,
+            Some(at) if piece.value.is_some() => scratch.fields[at] = field,
             Some(_) => {}
         }
     }
@@ -133,8 +133,8 @@ pub(super) fn read_parameters(
     if head.method != "POST" || !is_form(head) {
         return Ok(());
     }
-    for (name, value) in encode::pieces(body) {
-        let field = decode_field(scratch, name, value.unwrap_or_default(), "form")?;
+    for piece in encode::scan(body) {
+        let field = decode_field(scratch, &piece, "form")?;
         if same_name(scratch, &field).is_none() {
             take(scratch, field)?;
         }
@@ -151,8 +151,7 @@ fn take(scratch: &mut Scratch, field: Field) -> Result<(), VerifyError> {
 }
 
 fn same_name(scratch: &Scratch, field: &Field) -> Option<usize> {
-    let name = field.name(&scratch.arena);
-    scratch.fields.iter().position(|other| other.name(&scratch.arena) == name)
+    scratch.fields.iter().position(|other| other.has_name_of(field, &scratch.arena))
 }
 
 /// `command` is looked up in its exact letter case.

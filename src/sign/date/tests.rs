@@ -29,9 +29,12 @@ fn every_writer_at_the_edges() {
         let whole = Timestamp::from_second(t.as_second()).unwrap();
         assert_eq!(read_amz(compact.as_bytes()), Some(whole));
         assert_eq!(read_http(http.as_bytes()), Some(whole));
-        assert_eq!(read_iso(written(|out| iso(t, out).unwrap()).as_bytes()), Some(whole));
+        assert_eq!(read_iso(&iso(t).unwrap()), Some(whole));
     }
-    assert_eq!(written(|out| iso(moment("2026-03-04T05:16:07Z"), out).unwrap()), "2026-03-04T05:16:07+0000");
+    assert_eq!(
+        String::from_utf8_lossy(&iso(moment("2026-03-04T05:16:07Z")).unwrap()),
+        "2026-03-04T05:16:07+0000"
+    );
 }
 
 #[test]
@@ -119,4 +122,41 @@ fn skew_is_fifteen_minutes_either_way() {
         let then = now.checked_add(SignedDuration::from_secs(offset)).unwrap();
         assert_eq!(is_near(then, now), near, "{offset}");
     }
+}
+
+/// The kept spelling is that of its second and of no other, and a moment without one is refused though zero is kept.
+#[test]
+fn the_latest_spelling_is_right_for_its_second() {
+    let mut latest = Latest::<16>::default();
+    for text in [
+        "1970-01-01T00:00:00Z",
+        "2026-03-04T05:16:07Z",
+        "2026-03-04T05:16:07.9Z",
+        "2026-03-04T05:16:08Z",
+        "2026-03-04T05:16:07Z",
+    ] {
+        assert_eq!(latest.spell(moment(text), amz).unwrap(), amz(moment(text)).unwrap(), "{text}");
+    }
+    let mut latest = Latest::<16>::default();
+    latest.spell(moment("1970-01-01T00:00:00Z"), amz).unwrap();
+    assert_eq!(latest.spell(moment("1969-12-31T23:59:59.5Z"), amz), Err(SignError::Clock));
+    let mut spelled = 0;
+    for _ in 0..3 {
+        let spell = |moment| {
+            spelled += 1;
+            http(moment)
+        };
+        let text = Latest::<29>::default().spell(moment("2026-03-04T05:16:07Z"), spell).unwrap();
+        assert_eq!(&text, b"Wed, 04 Mar 2026 05:16:07 GMT");
+    }
+    let mut latest = Latest::default();
+    for _ in 0..3 {
+        latest
+            .spell(moment("2026-03-04T05:16:07Z"), |moment| {
+                spelled += 1;
+                http(moment)
+            })
+            .unwrap();
+    }
+    assert_eq!(spelled, 4);
 }

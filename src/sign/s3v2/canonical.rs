@@ -1,16 +1,23 @@
 //! The string to sign of version 2: lines, `x-amz-*` headers, and the resource with its sub-resources.
 
+use http::HeaderName;
+use http::header::CONTENT_TYPE;
+
 use super::{Place, Signer, TOKEN};
 use crate::sign::edits::Field;
 use crate::sign::encode::{self, Plus};
 use crate::sign::{Head, Scratch, SignError, check_line};
 
+const CONTENT_MD5: HeaderName = HeaderName::from_static("content-md5");
+const AMZ_DATE: HeaderName = HeaderName::from_static("x-amz-date");
+
 impl Signer {
     /// Writes string to sign and signature. The date line is `values[0]`; `token` is signed as a header that the
-    /// gateway will set, in place of any that the head has.
+    /// gateway will set, in place of any that the head has. `query` stands in for the head's.
     pub(super) fn write(
         &self,
         head: &Head<'_>,
+        query: &[u8],
         place: Place,
         token: Option<&[u8]>,
         scratch: &mut Scratch,
@@ -21,41 +28,53 @@ impl Signer {
         if head.path.contains('?') {
             return Err(SignError::Ambiguous("path"));
         }
-        scratch.to_sign.extend_from_slice(head.method.as_bytes());
-        for name in ["content-md5", "content-type"] {
-            scratch.to_sign.push(b'\n');
-            let mut values = head.headers.get_all(name).iter();
-            scratch.to_sign.extend_from_slice(values.next().map_or(b"", |value| value.as_bytes()));
-            if values.next().is_some() {
-                return Err(SignError::Repeated("head"));
-            }
-        }
-        scratch.to_sign.push(b'\n');
+        let lines = self.collect_headers(head, query, place, token, scratch)?;
+        let Scratch { arena, fields, to_sign, values, .. } = &mut *scratch;
+        to_sign.extend_from_slice(head.method.as_bytes());
+        to_sign.push(b'\n');
+        to_sign.extend_from_slice(lines.content_md5.unwrap_or_default());
+        to_sign.push(b'\n');
+        to_sign.extend_from_slice(lines.content_type.unwrap_or_default());
+        to_sign.push(b'\n');
         // `x-amz-date` takes the place of `Date`, which is then signed as an empty line.
-        if place == Place::Query || !head.headers.contains_key("x-amz-date") {
-            let Scratch { to_sign, values, .. } = &mut *scratch;
+        if place == Place::Query || !lines.has_amz_date {
             to_sign.extend_from_slice(&values[0]);
         }
-        scratch.to_sign.push(b'\n');
-        self.write_amz_headers(head, place, token, scratch)?;
-        self.write_resource(head, scratch)?;
+        to_sign.push(b'\n');
+        for field in fields.iter() {
+            to_sign.extend_from_slice(field.whole(arena));
+            to_sign.push(b'\n');
+        }
+        self.write_resource(head, query, scratch)?;
         encode::base64(&self.mac.sign(&scratch.to_sign), &mut scratch.signature);
         Ok(())
     }
 
-    /// `name:value\n` of every `x-amz-*` header, lower case, sorted; repeats joined with `,`.
-    fn write_amz_headers(
+    /// The headers that have their own lines, and `name:value` of every `x-amz-*` header as fields: lower case,
+    /// sorted, repeats joined with `,`.
+    fn collect_headers<'h>(
         &self,
-        head: &Head<'_>,
+        head: &Head<'h>,
+        query: &[u8],
         place: Place,
         token: Option<&[u8]>,
         scratch: &mut Scratch,
-    ) -> Result<(), SignError> {
-        let Scratch { arena, fields, to_sign, .. } = scratch;
+    ) -> Result<Lines<'h>, SignError> {
+        let Scratch { arena, fields, .. } = scratch;
         arena.clear();
         fields.clear();
+        let mut lines = Lines::default();
         let mut previous = "";
         for (name, value) in head.headers {
+            if *name == CONTENT_TYPE || *name == CONTENT_MD5 {
+                let line =
+                    if *name == CONTENT_TYPE { &mut lines.content_type } else { &mut lines.content_md5 };
+                if line.replace(value.as_bytes()).is_some() {
+                    return Err(SignError::Repeated("head"));
+                }
+                continue;
+            }
+            lines.has_amz_date |= *name == AMZ_DATE;
             let name = name.as_str();
             if !name.starts_with("x-amz-") || (token.is_some() && *name == TOKEN) {
                 continue;
@@ -76,31 +95,27 @@ impl Signer {
             push(arena, fields, TOKEN.as_str().as_bytes(), token)?;
         }
         if place == Place::Query {
-            self.collect_amz_parameters(head, arena, fields)?;
+            self.collect_amz_parameters(query, arena, fields)?;
         }
-        fields.sort_unstable_by(|a, b| {
-            a.name(arena).cmp(b.name(arena)).then_with(|| a.position().cmp(&b.position()))
-        });
-        for field in fields.iter() {
-            to_sign.extend_from_slice(field.name(arena));
-            to_sign.push(b':');
-            to_sign.extend_from_slice(field.value(arena));
-            to_sign.push(b'\n');
-        }
-        Ok(())
+        fields.sort_unstable_by(|a, b| a.by_name(b, arena).then_with(|| a.position().cmp(&b.position())));
+        Ok(lines)
     }
 
     /// A signed URL carries its token, and with some servers any `x-amz-*` header, as a parameter.
     fn collect_amz_parameters(
         &self,
-        head: &Head<'_>,
+        query: &[u8],
         arena: &mut Vec<u8>,
         fields: &mut Vec<Field>,
     ) -> Result<(), SignError> {
         let bad = |_| SignError::Encoding("query");
-        for (name, value) in encode::pieces(head.query.unwrap_or_default().as_bytes()) {
+        for piece in encode::scan(query) {
+            // Every name that is signed begins so.
+            if piece.is_plain && !piece.name.get(..6).is_some_and(|x| x.eq_ignore_ascii_case(b"x-amz-")) {
+                continue;
+            }
             let start = arena.len();
-            encode::decode(name, Plus::Space, arena).map_err(bad)?;
+            encode::decode(piece.name, Plus::Space, arena).map_err(bad)?;
             arena[start..].make_ascii_lowercase();
             let middle = arena.len();
             let name = &arena[start..];
@@ -110,18 +125,19 @@ impl Signer {
                 arena.truncate(start);
                 continue;
             }
-            encode::decode(value.unwrap_or_default(), Plus::Space, arena).map_err(bad)?;
+            arena.push(b':');
+            encode::decode(piece.value.unwrap_or_default(), Plus::Space, arena).map_err(bad)?;
             if arena[start..].iter().any(|&b| encode::is_control(b)) {
                 return Err(SignError::Control("query parameter"));
             }
-            fields.push(Field::closing(arena, start, middle)?);
+            fields.push(Field::closing_pair(arena, start, middle)?);
         }
         Ok(())
     }
 
     /// `/bucket` when it stands in the host name, the path exactly as sent, and the signed sub-resources, sorted, with
     /// decoded values.
-    fn write_resource(&self, head: &Head<'_>, scratch: &mut Scratch) -> Result<(), SignError> {
+    fn write_resource(&self, head: &Head<'_>, query: &[u8], scratch: &mut Scratch) -> Result<(), SignError> {
         let Scratch { arena, fields, to_sign, .. } = scratch;
         if let Some(bucket) = head.host_bucket {
             check_line(bucket, "bucket")?;
@@ -133,15 +149,18 @@ impl Signer {
         arena.clear();
         fields.clear();
         let bad = |_| SignError::Encoding("query");
-        for (name, value) in encode::pieces(head.query.unwrap_or_default().as_bytes()) {
+        for piece in encode::scan(query) {
+            if piece.is_plain && !self.options.is_sub_resource(piece.name) {
+                continue;
+            }
             let start = arena.len();
-            encode::decode(name, Plus::Space, arena).map_err(bad)?;
+            encode::decode(piece.name, Plus::Space, arena).map_err(bad)?;
             let middle = arena.len();
             if !self.options.is_sub_resource(&arena[start..]) {
                 arena.truncate(start);
                 continue;
             }
-            encode::decode(value.unwrap_or_default(), Plus::Space, arena).map_err(bad)?;
+            encode::decode(piece.value.unwrap_or_default(), Plus::Space, arena).map_err(bad)?;
             self.check_value(&arena[middle..])?;
             fields.push(Field::closing(arena, start, middle)?);
         }
@@ -149,9 +168,7 @@ impl Signer {
         fields.sort_unstable_by(|a, b| {
             let late = |field: &Field| overrides_last && field.name(arena).starts_with(b"response-");
             let by_group = late(a).cmp(&late(b));
-            by_group
-                .then_with(|| a.name(arena).cmp(b.name(arena)))
-                .then_with(|| a.position().cmp(&b.position()))
+            by_group.then_with(|| a.by_name(b, arena)).then_with(|| a.position().cmp(&b.position()))
         });
         let mut mark = b'?';
         for field in fields.iter() {
@@ -182,11 +199,20 @@ impl Signer {
     }
 }
 
+/// The headers that stand in lines of their own.
+#[derive(Default)]
+struct Lines<'h> {
+    content_md5: Option<&'h [u8]>,
+    content_type: Option<&'h [u8]>,
+    has_amz_date: bool,
+}
+
 fn push(arena: &mut Vec<u8>, fields: &mut Vec<Field>, name: &[u8], value: &[u8]) -> Result<(), SignError> {
     let start = arena.len();
     arena.extend_from_slice(name);
     let middle = arena.len();
+    arena.push(b':');
     arena.extend_from_slice(value);
-    fields.push(Field::closing(arena, start, middle)?);
+    fields.push(Field::closing_pair(arena, start, middle)?);
     Ok(())
 }

@@ -4,6 +4,7 @@
 //! signed headers are left in the scratch for `Authorization`.
 
 use http::HeaderMap;
+use http::header::HOST;
 
 use super::{CONTENT_SHA256, DATE, Options, TOKEN, slot};
 use crate::sign::edits::Field;
@@ -67,7 +68,7 @@ fn remove_dot_segments(wire: &[u8], out: &mut Vec<u8>) {
     }
 }
 
-/// Respells the query's parameters into the arena. `skip` sees the strictly encoded name, in which the names of
+/// Respells the query's parameters into the arena, each with its `=` at the head of the value. `skip` sees the strictly encoded name, in which the names of
 /// authentication parameters stand as they are.
 pub(super) fn collect_query(
     query: Option<&str>,
@@ -78,15 +79,24 @@ pub(super) fn collect_query(
     arena.clear();
     fields.clear();
     let bad = |_| SignError::Encoding("query");
-    for (name, value) in encode::pieces(query.unwrap_or_default().as_bytes()) {
+    for piece in encode::scan(query.unwrap_or_default().as_bytes()) {
         let start = arena.len();
-        encode::respell(name, Keep::Unreserved, Plus::Space, arena).map_err(bad)?;
+        if piece.is_plain && piece.value.is_some() {
+            if !skip(piece.name) {
+                arena.extend_from_slice(piece.whole);
+                fields.push(Field::closing(arena, start, start + piece.name.len())?);
+            }
+            continue;
+        }
+        encode::respell(piece.name, Keep::Unreserved, Plus::Space, arena).map_err(bad)?;
         let middle = arena.len();
         if skip(&arena[start..]) {
             arena.truncate(start);
             continue;
         }
-        encode::respell(value.unwrap_or_default(), Keep::Unreserved, Plus::Space, arena).map_err(bad)?;
+        arena.push(b'=');
+        let value = piece.value.unwrap_or_default();
+        encode::respell(value, Keep::Unreserved, Plus::Space, arena).map_err(bad)?;
         fields.push(Field::closing(arena, start, middle)?);
     }
     Ok(())
@@ -102,6 +112,7 @@ pub(super) fn add_parameter(
     let start = arena.len();
     arena.extend_from_slice(name.as_bytes());
     let middle = arena.len();
+    arena.push(b'=');
     write(arena);
     fields.push(Field::closing(arena, start, middle)?);
     Ok(())
@@ -110,16 +121,12 @@ pub(super) fn add_parameter(
 /// The collected parameters, sorted by encoded name, then encoded value; into the new query as well.
 pub(super) fn write_query(scratch: &mut Scratch) {
     let Scratch { arena, fields, canonical, query, .. } = scratch;
-    fields.sort_unstable_by(|a, b| {
-        a.name(arena).cmp(b.name(arena)).then_with(|| a.value(arena).cmp(b.value(arena)))
-    });
+    fields.sort_unstable_by(|a, b| a.by_name(b, arena).then_with(|| a.value(arena).cmp(b.value(arena))));
     for field in fields.iter() {
         if !query.is_empty() {
             query.push(b'&');
         }
-        query.extend_from_slice(field.name(arena));
-        query.push(b'=');
-        query.extend_from_slice(field.value(arena));
+        query.extend_from_slice(field.whole(arena));
     }
     canonical.extend_from_slice(query);
     canonical.push(b'\n');
@@ -141,7 +148,7 @@ pub(super) fn collect_headers(
     own: &Own<'_>,
     scratch: &mut Scratch,
 ) -> Result<(), SignError> {
-    if !head.headers.contains_key("host") {
+    if !head.headers.contains_key(HOST) {
         return Err(SignError::MissingHeader("host"));
     }
     let Scratch { arena, fields, values, .. } = scratch;
@@ -159,8 +166,11 @@ pub(super) fn collect_headers(
         match fields.last_mut() {
             // Values of one name stand together in a header map.
             Some(last) if name == previous => {
+                // In place of the line end.
+                arena.pop();
                 arena.push(b',');
                 write_value(value.as_bytes(), arena);
+                arena.push(b'\n');
                 last.extend(arena)?;
             }
             _ => push_header(name, value.as_bytes(), arena, fields)?,
@@ -168,18 +178,19 @@ pub(super) fn collect_headers(
         previous = name;
     }
     if let Some(date) = own.date {
-        push_header(DATE.as_str(), date, arena, fields)?;
+        push_own(DATE.as_str(), date, arena, fields)?;
     }
     if own.payload {
-        push_header(CONTENT_SHA256.as_str(), &values[slot::PAYLOAD], arena, fields)?;
+        push_own(CONTENT_SHA256.as_str(), &values[slot::PAYLOAD], arena, fields)?;
     }
     if let Some(token) = own.token {
-        push_header(TOKEN.as_str(), token, arena, fields)?;
+        push_own(TOKEN.as_str(), token, arena, fields)?;
     }
-    fields.sort_unstable_by(|a, b| a.name(arena).cmp(b.name(arena)));
+    fields.sort_unstable_by(|a, b| a.by_name(b, arena));
     Ok(())
 }
 
+/// A header of the head, as its line is signed: the value begins with the colon and ends with the line end.
 fn push_header(
     name: &str,
     value: &[u8],
@@ -189,26 +200,52 @@ fn push_header(
     let start = arena.len();
     arena.extend_from_slice(name.as_bytes());
     let middle = arena.len();
+    arena.push(b':');
     write_value(value, arena);
+    arena.push(b'\n');
+    fields.push(Field::closing(arena, start, middle)?);
+    Ok(())
+}
+
+/// A header of the gateway's own, which holds no blanks.
+fn push_own(name: &str, value: &[u8], arena: &mut Vec<u8>, fields: &mut Vec<Field>) -> Result<(), SignError> {
+    let start = arena.len();
+    arena.extend_from_slice(name.as_bytes());
+    let middle = arena.len();
+    arena.push(b':');
+    arena.extend_from_slice(value);
+    arena.push(b'\n');
     fields.push(Field::closing(arena, start, middle)?);
     Ok(())
 }
 
 /// Trimmed, and inner runs of blanks made one space, inside quotes too (aws-c-auth).
 fn write_value(value: &[u8], out: &mut Vec<u8>) {
-    let value = value.trim_ascii();
-    let mut blank = false;
-    for &byte in value {
-        if byte == b' ' || byte == b'\t' {
-            if !blank {
-                out.push(b' ');
-            }
-            blank = true;
-        } else {
-            out.push(byte);
-            blank = false;
-        }
+    let mut rest = value.trim_ascii();
+    while let Some(at) = to_be_changed(rest) {
+        out.extend_from_slice(&rest[..at]);
+        out.push(b' ');
+        let blanks = rest[at..].iter().take_while(|&&byte| is_blank(byte)).count();
+        rest = &rest[at + blanks..];
     }
+    out.extend_from_slice(rest);
+}
+
+fn is_blank(byte: u8) -> bool {
+    byte == b' ' || byte == b'\t'
+}
+
+/// Where the first blank stands that is a tab or has another behind it; the end of the value is no blank.
+fn to_be_changed(value: &[u8]) -> Option<usize> {
+    let next = value.get(1..).unwrap_or_default();
+    let pairs = || value.iter().zip(next);
+    // First over all of it without a way out, so that the compiler can look at many bytes at a time: nearly no value
+    // has one.
+    let has_one = pairs().fold(false, |has, (&a, &b)| has | (a == b'\t') | (is_blank(a) & is_blank(b)));
+    if !has_one {
+        return None;
+    }
+    pairs().position(|(&a, &b)| a == b'\t' || (is_blank(a) && is_blank(b)))
 }
 
 /// The collected headers, a blank line, and the names of the signed ones.
@@ -219,10 +256,7 @@ pub(super) fn write_headers(scratch: &mut Scratch) {
 
 fn write_header_block(arena: &[u8], fields: &[Field], out: &mut Vec<u8>, signed: &mut Vec<u8>) {
     for field in fields {
-        out.extend_from_slice(field.name(arena));
-        out.push(b':');
-        out.extend_from_slice(field.value(arena));
-        out.push(b'\n');
+        out.extend_from_slice(field.whole(arena));
         if !signed.is_empty() {
             signed.push(b';');
         }
