@@ -8,8 +8,8 @@ use std::sync::Arc;
 use http::HeaderMap;
 use http::response::Parts;
 
-use crate::audit::event::Kind;
 use crate::audit::Who;
+use crate::audit::event::Kind;
 use crate::live::Reporter;
 use crate::metrics::{Answered, Metrics, RefusedLabels, RejectedLabels};
 use crate::reason::Reason;

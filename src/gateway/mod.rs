@@ -287,7 +287,10 @@ impl Way<'_> {
         // A body that failed on the caller's side took the upstream's connection with it: the cause is the answer.
         let answer = answer.map_err(|reason| meter.failed.borrow_mut().take().unwrap_or(reason))?;
         record.answered(answer.response.status().as_u16(), request_id(answer.response.headers()));
-        if let Some(skew) = respond::clock_skew(answer.response.headers(), Timestamp::now()) {
+        let now = Timestamp::now();
+        if route.meters.clock_is_due(now.as_second())
+            && let Some(skew) = respond::clock_skew(answer.response.headers(), now)
+        {
             route.meters.clock_skew.set(skew);
         }
         // The connection of an answer that could be read in two ways goes with it.
@@ -312,9 +315,13 @@ impl Gateway {
 
 /// The upstream's own id of a request: the name that S3, Swift, OpenStack and most others give it.
 fn request_id(headers: &HeaderMap) -> Option<&str> {
-    let names =
+    const NAMES: [&str; 5] =
         ["x-amz-request-id", "x-amzn-requestid", "x-trans-id", "x-openstack-request-id", "x-request-id"];
-    names.into_iter().find_map(|name| headers.get(name)?.to_str().ok())
+    let named = headers.iter().filter_map(|(name, value)| {
+        let rank = NAMES.iter().position(|known| *known == name.as_str())?;
+        Some((rank, value.to_str().ok()?))
+    });
+    named.min_by_key(|(rank, _)| *rank).map(|(_, id)| id)
 }
 
 /// A redirect to the upstream itself.

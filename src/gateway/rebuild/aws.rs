@@ -29,7 +29,7 @@ pub(super) async fn rebuild(
     let path =
         replace_prefix(&path, prefix, request.route.endpoint.upstream.rewrite_path.as_deref()).into_owned();
     let mut fields = parameters(request.inbound.query.unwrap_or_default(), request.limits.parameters)?;
-    fields.retain(|field| !is_query_credential(&field.shown_name()));
+    fields.retain(|field| !is_query_credential(&String::from_utf8_lossy(&field.name)));
     let mut draft = request.draft(path, query(&fields, EmptyValue::AsSent));
     desk.note(pairs(&fields));
     let is_form = is_form(request.head);

@@ -34,7 +34,7 @@ pub(super) async fn rebuild(
     if fields.len() > limit {
         return Err(Reason::TooManyParameters(limit));
     }
-    fields.retain(|field| !is_reserved(&field.shown_name()));
+    fields.retain(|field| !is_reserved(&String::from_utf8_lossy(&field.name)));
     desk.note(pairs(&fields));
     check(&fields)?;
     let command =

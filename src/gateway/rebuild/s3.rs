@@ -38,7 +38,7 @@ pub(super) async fn rebuild(
     }
     let mut fields = parameters(request.inbound.query.unwrap_or_default(), request.limits.parameters)?;
     fields.retain(|field| {
-        let name = field.shown_name();
+        let name = String::from_utf8_lossy(&field.name);
         !sigv4::is_query_credential(&name) && !s3v2::is_query_credential(&name)
     });
     let dialect = match &request.route.scheme {
@@ -163,7 +163,7 @@ async fn stating_md5(source: Source<'_>, headers: &mut HeaderMap) -> Result<(Byt
 }
 
 fn states_checksum(headers: &HeaderMap) -> bool {
-    Algorithm::ALL.iter().any(|algorithm| headers.contains_key(algorithm.header()))
+    headers.keys().any(|name| Algorithm::from_header(name.as_str()).is_some())
 }
 
 /// Bucket and key, strictly encoded, from a virtual host or from the strictly encoded path.
