@@ -3,6 +3,10 @@
 //! Every function appends to a buffer that the caller owns and reuses. Nothing here knows a scheme, and nothing
 //! guesses: an escape that is not two hexadecimal digits is an error, never kept as it is.
 
+mod scan;
+
+pub use scan::{Piece, is_plain, pieces, scan};
+
 /// A `%` that is not followed by two hexadecimal digits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct BadEscape;
@@ -260,59 +264,6 @@ pub fn is_control(byte: u8) -> bool {
     byte < 0x20 || byte == 0x7F
 }
 
-/// The pieces of a query or form: split on `&`, then on the first `=`. Empty pieces are skipped, as every server
-/// here does; `None` is a piece without `=`.
-pub fn pieces(wire: &[u8]) -> impl Iterator<Item = (&[u8], Option<&[u8]>)> {
-    scan(wire).map(|piece| (piece.name, piece.value))
-}
-
-/// One piece of a query or form.
-pub struct Piece<'w> {
-    /// All of it.
-    pub whole: &'w [u8],
-    /// What stands before the first `=`.
-    pub name: &'w [u8],
-    /// What stands after it; `None` without a `=`.
-    pub value: Option<&'w [u8]>,
-    /// Whether name and value are spelled alike in every encoding, so that neither need be looked at again.
-    pub is_plain: bool,
-}
-
-/// Whether a text is spelled alike in every encoding.
-pub fn is_plain(text: &[u8]) -> bool {
-    run(text, 0, PLAIN) == text.len()
-}
-
-/// The same pieces, with what was learnt on the way: each byte is looked at once.
-pub fn scan(wire: &[u8]) -> impl Iterator<Item = Piece<'_>> {
-    let mut rest = wire;
-    std::iter::from_fn(move || {
-        while rest.first() == Some(&b'&') {
-            rest = &rest[1..];
-        }
-        if rest.is_empty() {
-            return None;
-        }
-        let (mut at, mut equals, mut is_plain) = (0, None, true);
-        loop {
-            at += run(rest, at, PLAIN);
-            match rest.get(at) {
-                None | Some(b'&') => break,
-                Some(b'=') if equals.is_none() => equals = Some(at),
-                Some(_) => is_plain = false,
-            }
-            at += 1;
-        }
-        let whole = &rest[..at];
-        rest = rest.get(at..).unwrap_or_default();
-        let (name, value) = match equals {
-            Some(at) => (&whole[..at], Some(&whole[at + 1..])),
-            None => (whole, None),
-        };
-        Some(Piece { whole, name, value, is_plain })
-    })
-}
-
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod tests {
@@ -394,7 +345,7 @@ mod tests {
             ] {
                 for piece in scan(&wire) {
                     let value = piece.value.unwrap_or_default();
-                    if !piece.is_plain {
+                    if !piece.spelling.is_plain() {
                         assert!(!byte.is_ascii_alphanumeric() && !b"-._".contains(&byte), "{byte}");
                         continue;
                     }

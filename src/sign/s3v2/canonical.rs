@@ -111,7 +111,9 @@ impl Signer {
         let bad = |_| SignError::Encoding("query");
         for piece in encode::scan(query) {
             // Every name that is signed begins so.
-            if piece.is_plain && !piece.name.get(..6).is_some_and(|x| x.eq_ignore_ascii_case(b"x-amz-")) {
+            if piece.spelling.is_plain()
+                && !piece.name.get(..6).is_some_and(|x| x.eq_ignore_ascii_case(b"x-amz-"))
+            {
                 continue;
             }
             let start = arena.len();
@@ -150,7 +152,7 @@ impl Signer {
         fields.clear();
         let bad = |_| SignError::Encoding("query");
         for piece in encode::scan(query) {
-            if piece.is_plain && !self.options.is_sub_resource(piece.name) {
+            if piece.spelling.is_plain() && !self.options.is_sub_resource(piece.name) {
                 continue;
             }
             let start = arena.len();

@@ -81,7 +81,7 @@ pub(super) fn collect_query(
     let bad = |_| SignError::Encoding("query");
     for piece in encode::scan(query.unwrap_or_default().as_bytes()) {
         let start = arena.len();
-        if piece.is_plain && piece.value.is_some() {
+        if piece.spelling.is_plain() && piece.value.is_some() {
             if !skip(piece.name) {
                 arena.extend_from_slice(piece.whole);
                 fields.push(Field::closing(arena, start, start + piece.name.len())?);
