@@ -11,7 +11,7 @@ use jiff::Timestamp;
 
 use super::digest::MacSha1;
 use super::edits::{Field, text};
-use super::encode::{self, Keep, Piece, Plus};
+use super::encode::{self, Copied, Keep, Piece, Plus};
 use super::{BodyNeed, Edits, Head, Payload, Scratch, SignError, Stages, VerifyError};
 use crate::secret::Key;
 
@@ -114,10 +114,11 @@ impl Signer {
     }
 
     /// Signs the fields, which are sorted, and the gateway's own.
-    fn finish(&self, scratch: &mut Scratch, own: &[Own<'_>]) -> Result<(), SignError> {
+    fn finish(&self, scratch: &mut Scratch, own: &[Own<'_>]) -> Result<[u8; 28], SignError> {
         write_string_to_sign(scratch, own)?;
-        encode::base64(&self.mac.sign(&scratch.to_sign), &mut scratch.signature);
-        Ok(())
+        let signature = encode::base64(&self.mac.sign(&scratch.to_sign));
+        scratch.signature.extend_from_slice(&signature);
+        Ok(signature)
     }
 }
 
@@ -158,9 +159,11 @@ impl super::Signer for Signer {
             (EXPIRES, &signed_expires),
             (SIGNATURE_VERSION, b"signatureVersion=3"),
         ];
-        self.finish(scratch, &own)?;
-        let Scratch { signature, query: new_query, form: new_form, .. } = &mut *scratch;
-        emit_pair(SIGNATURE, signature, if form.is_some() { new_form } else { new_query });
+        let signature = self.finish(scratch, &own)?;
+        let Scratch { query, form: new_form, .. } = &mut *scratch;
+        let out = if form.is_some() { new_form } else { query };
+        out.extend_from_slice(b"&signature=");
+        encode::base64_escaped(&signature, out);
 
         let scratch = &*scratch;
         Ok(Edits {
@@ -258,8 +261,7 @@ fn rewrite(
 ) -> Result<(), SignError> {
     let base = arena.len();
     arena.extend_from_slice(wire);
-    // Pieces of the wire that are still to be copied.
-    let mut same = 0..0;
+    let mut copied = Copied::new(wire);
     for piece in encode::scan(wire) {
         let (start, end) = (piece.start, piece.start + piece.whole.len());
         let is_pair = piece.value.is_some() && !piece.name.is_empty();
@@ -287,19 +289,14 @@ fn rewrite(
             }
             fields.push(field);
             if !(is_pair && piece.spelling.is_strict()) {
-                copy(&wire[same], out);
-                same = 0..0;
+                copied.finish(out);
                 emit_pair(field.name(arena), field.value(arena), out);
                 continue;
             }
         }
-        if same.is_empty() || same.end + 1 != start {
-            copy(&wire[same], out);
-            same = start..end;
-        }
-        same.end = end;
+        copied.take(&piece, piece.whole.len(), out);
     }
-    copy(&wire[same], out);
+    copied.finish(out);
     Ok(())
 }
 
@@ -310,17 +307,6 @@ fn check_text(wire: &[u8], what: &'static str, arena: &mut Vec<u8>) -> Result<()
     text(&arena[start..], what)?;
     arena.truncate(start);
     Ok(())
-}
-
-/// Appends pieces that stand as they are sent.
-fn copy(pieces: &[u8], out: &mut Vec<u8>) {
-    if pieces.is_empty() {
-        return;
-    }
-    if !out.is_empty() {
-        out.push(b'&');
-    }
-    out.extend_from_slice(pieces);
 }
 
 fn emit_pair(name: &[u8], value: &[u8], out: &mut Vec<u8>) {

@@ -49,6 +49,8 @@ pub struct Scratch {
     pub(super) arena: Vec<u8>,
     /// What is sorted: parameters or headers.
     pub(super) fields: Vec<Field>,
+    /// SigV2's headers, sorted apart from its parameters.
+    pub(super) headers: Vec<Field>,
     /// SigV4's canonical request.
     pub(super) canonical: Vec<u8>,
     /// The string to sign.
@@ -79,6 +81,7 @@ impl Scratch {
     pub(super) fn clear(&mut self) {
         self.arena.clear();
         self.fields.clear();
+        self.headers.clear();
         self.canonical.clear();
         self.to_sign.clear();
         self.signature.clear();

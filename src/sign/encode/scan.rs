@@ -3,7 +3,8 @@
 //! Each byte is looked at once. Nothing here decodes, and nothing is judged: a broken escape makes a piece loose, and
 //! whoever decodes it refuses it.
 
-use super::{CLASS, NIBBLE, PLAIN, UNRESERVED, run};
+use super::marks::Marks;
+use super::{CLASS, NIBBLE, UNRESERVED};
 
 /// One piece of a query or form.
 pub struct Piece<'w> {
@@ -84,25 +85,23 @@ fn escape(wire: &[u8], at: usize) -> u8 {
 /// The pieces of a query or form: split on `&`, then on the first `=`. Empty pieces are skipped, as every server
 /// here does.
 pub fn scan(wire: &[u8]) -> impl Iterator<Item = Piece<'_>> {
+    let mut marks = Marks::new(wire);
     let mut next = 0;
     std::iter::from_fn(move || {
-        while wire.get(next) == Some(&b'&') {
-            next += 1;
-        }
-        let start = next;
-        let (mut at, mut equals, mut spelling) = (start, None, 0);
-        loop {
-            at += run(wire, at, PLAIN);
+        let mut start = next;
+        let (mut equals, mut spelling) = (None, 0);
+        let at = loop {
+            let Some(at) = marks.next() else { break wire.len() };
             match wire.get(at) {
-                None | Some(b'&') => break,
+                Some(b'&') if at == start => start = at + 1,
+                Some(b'&') => break at,
                 Some(b'=') if equals.is_none() => equals = Some(at),
                 Some(b'%') if equals.is_some() => spelling |= escape(wire, at),
                 Some(b'~') if equals.is_some() => spelling |= STAR,
-                Some(_) => spelling |= LOOSE,
+                _ => spelling |= LOOSE,
             }
-            at += 1;
-        }
-        next = at;
+        };
+        next = at + 1;
         let whole = wire.get(start..at).filter(|whole| !whole.is_empty())?;
         let (name, value) = match equals {
             Some(at) => (&whole[..at - start], Some(&whole[at - start + 1..])),
@@ -117,7 +116,39 @@ pub fn pieces(wire: &[u8]) -> impl Iterator<Item = (&[u8], Option<&[u8]>)> {
     scan(wire).map(|piece| (piece.name, piece.value))
 }
 
-/// Whether a text is spelled alike in every encoding.
-pub fn is_plain(text: &[u8]) -> bool {
-    run(text, 0, PLAIN) == text.len()
+/// Copies those pieces of a wire that stand as they are sent, neighbours among them at once.
+pub struct Copied<'w> {
+    wire: &'w [u8],
+    /// What is still to be copied.
+    start: usize,
+    end: usize,
+}
+
+impl<'w> Copied<'w> {
+    /// Nothing copied yet.
+    pub fn new(wire: &'w [u8]) -> Self {
+        Self { wire, start: 0, end: 0 }
+    }
+
+    /// Takes a piece, or the beginning of one.
+    pub fn take(&mut self, piece: &Piece<'w>, length: usize, out: &mut Vec<u8>) {
+        if self.start == self.end || self.end + 1 != piece.start {
+            self.finish(out);
+            self.start = piece.start;
+        }
+        self.end = piece.start + length;
+    }
+
+    /// Copies what is left; to be called before anything else is written.
+    pub fn finish(&mut self, out: &mut Vec<u8>) {
+        let pieces = self.wire.get(self.start..self.end).unwrap_or_default();
+        self.start = self.end;
+        if pieces.is_empty() {
+            return;
+        }
+        if !out.is_empty() {
+            out.push(b'&');
+        }
+        out.extend_from_slice(pieces);
+    }
 }
