@@ -242,18 +242,21 @@ pub fn base64(mac: &[u8; 20]) -> [u8; 28] {
 
 /// The same as a query carries it.
 pub fn base64_escaped(text: &[u8; 28], out: &mut Vec<u8>) {
-    let (quads, _) = text.as_chunks::<4>();
-    for quad in quads {
-        // `+` and `/` come before all letters and digits, so the addition leaves their highest bit clear; `=` comes
-        // between, but only at the end.
-        let has_escape = (u32::from_le_bytes(*quad) + 0x5050_5050) & 0x8080_8080 != 0x8080_8080;
-        if !has_escape && quad[3] != b'=' {
-            out.extend_from_slice(quad);
-            continue;
+    // `+` and `/` come before all letters and digits, so the addition leaves their highest bit clear.
+    let is_plain = |quad: &[u8; 4]| (u32::from_le_bytes(*quad) + 0x5050_5050) & 0x8080_8080 == 0x8080_8080;
+    for quad in text.as_chunks::<4>().0 {
+        match quad {
+            [a, b, c, b'='] if is_plain(quad) => out.extend_from_slice(&[*a, *b, *c, b'%', b'3', b'D']),
+            _ if is_plain(quad) => out.extend_from_slice(quad),
+            _ => encode_each(quad, out),
         }
-        for &byte in quad {
-            if byte.is_ascii_alphanumeric() { out.push(byte) } else { escape(byte, UPPER, out) }
-        }
+    }
+}
+
+/// Byte by byte, for the few that hold an escape.
+fn encode_each(text: &[u8], out: &mut Vec<u8>) {
+    for &byte in text {
+        if byte.is_ascii_alphanumeric() { out.push(byte) } else { escape(byte, UPPER, out) }
     }
 }
 
