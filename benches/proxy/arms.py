@@ -50,3 +50,22 @@ def loads_table(report, title, series, note=""):
             len(series.errors(name)),
         ])  # fmt: skip
     report.table(title, heads, rows, note)
+
+
+def streams_table(report, title, series, note=""):
+    """One line for each arm."""
+    heads = ["", "MB/s", "spread", "× MB/s", "CPU s per GiB", "spread", "× CPU", "MiB added", "errors"]
+    rows = []
+    for name in series.figures:
+        rows.append([
+            name,
+            number(series.middle(name, "rate"), 0),
+            percent(series.spread(name, "rate")),
+            ratio(series, name, "rate"),
+            number(series.middle(name, "cpu"), 3),
+            percent(series.spread(name, "cpu")),
+            ratio(series, name, "cpu"),
+            number(max(figures["added"] for figures in series.figures[name]), 1),
+            len(series.errors(name)),
+        ])  # fmt: skip
+    report.table(title, heads, rows, note)

@@ -93,7 +93,7 @@ class Gateway:
         for name, key in holders:
             text += self._client(name, f'keys  = [{{ access-key = "{key}", secret-key = {{ file = "{files["local"]}" }} }}]')
         text += self.route("token", '{ host = "token.test" }', ["agent"])
-        text += self.route("whole", '{ host = "signed.test" }', ["agent"], "auto")
+        text += self.route("chunked", '{ host = "chunked.test" }', ["agent"], "auto")
         text += self.route("connection", '{ host = "connection.test" }', ["neighbour"])
         text += self.route("keys", '{ host = "keys.test" }', [name for name, _ in holders])
         text += routes(self) if routes else ""

@@ -79,7 +79,7 @@ def resident(pid):
 
 
 class Peak:
-    """The highest resident memory of a tree while a block runs: `with Peak(pid) as peak: …; peak.mib`."""
+    """The highest resident memory of a tree while a block runs, and that before it."""
 
     EVERY = 0.02
 
@@ -87,14 +87,14 @@ class Peak:
         self._pid = pid
         self._done = threading.Event()
         self._thread = threading.Thread(target=self._watch, daemon=True)
-        self.mib = 0.0
+        self.before = self.mib = 0.0
 
     def _watch(self):
         while not self._done.wait(self.EVERY):
             self.mib = max(self.mib, resident(self._pid))
 
     def __enter__(self):
-        self.mib = resident(self._pid)
+        self.before = self.mib = resident(self._pid)
         self._thread.start()
         return self
 

@@ -26,6 +26,7 @@ NGINX_TLS = """proxy_ssl_verify on; proxy_ssl_trusted_certificate {authority}; p
 HAPROXY = """global
     nbthread {threads}
     maxconn {connections}
+    no strict-limits
 defaults
     mode http
     {splice}
@@ -68,5 +69,5 @@ def haproxy(stage, upstream, threads=1, authority=None, splice=False, connection
         tls=f"ssl verify required ca-file {authority.path} sni str({authority.name}) verifyhost {authority.name}" if authority else "",
     )
     path = stage.write(f"haproxy-{port}.cfg", text)
-    return stage.start(f"haproxy{threads}", [program("haproxy"), "-db", "-q", "-f", path], port)
+    return stage.start(f"haproxy{threads}", [program("haproxy"), "-db", "-f", path], port)
 
