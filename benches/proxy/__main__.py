@@ -51,16 +51,21 @@ def raise_limits():
 def measure(asked):
     """All sections; the report."""
     load_before = os.getloadavg()
-    report = Report(machine.describe(asked.binary, load_before))
-    report.say("# countersign under load\n")
-    for name, text in report.machine.items():
-        report.say(f"- {name}: {text}")
-    if load_before[0] > 0.5:
-        report.say("\nThe machine was not idle: read ratios, not times, and ask for more rounds.")
     with Stage() as stage:
-        run = Run(asked, stage, Backend(stage, asked.mib, THREADS), report)
+        report = Report(machine.describe(asked.binary, load_before, stage.folder))
+        report.say("# countersign under load\n")
+        for name, text in report.machine.items():
+            report.say(f"- {name}: {text}")
+        if load_before[0] > 0.5:
+            report.say("\nThe machine was not idle: read ratios, not times, and ask for more rounds.")
+        backend = Backend(stage, asked.mib, THREADS)
+        backend.prove()
+        run = Run(asked, stage, backend, report)
         for section in asked.only:
-            importlib.import_module(f"sections.{section}").measure(run)
+            try:
+                importlib.import_module(f"sections.{section}").measure(run)
+            except StageError as error:
+                report.wrong(f"{section}: {error}")
     return report
 
 

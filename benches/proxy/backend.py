@@ -4,12 +4,13 @@ Gateways have a door of their own, which answers 403 to whatever is not signed w
 one request went out unsigned counts as a run with errors.
 """
 
+import http.client
 import os
 import pwd
 import sys
 from pathlib import Path
 
-from stage import LOOPBACK, free_port, program
+from stage import LOOPBACK, StageError, free_port, program
 
 # Of the real key; its secret is in `gateway.py`.
 ACCESS_KEY = "AKIDBENCHMARKREAL"
@@ -69,6 +70,16 @@ class Backend:
             large.truncate(large_mib << 20)  # nothing but a length: no disk is read
         servers = self.server(self.open) + self.server(self.signed, guard=SIGNED)
         nginx(stage, "backend", self.open, servers, workers)
+
+    def prove(self):
+        """Whether the doors do what runs rely on: one takes what is not signed, the other refuses it."""
+        for port, expected in ((self.open, 200), (self.signed, 403)):
+            asked = http.client.HTTPConnection(LOOPBACK, port, timeout=10)
+            asked.request("GET", f"/bucket/{SMALL}")
+            status = asked.getresponse().status
+            asked.close()
+            if status != expected:
+                raise StageError(f"the backend answers {status} to what is not signed, not {expected}")
 
     def server(self, port, flags="", more="", guard=""):
         """One `server` block."""

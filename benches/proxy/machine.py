@@ -37,7 +37,7 @@ def processor():
     return name[1] if name else platform.machine(), bool(flags & {"sha_ni", "sha2"})
 
 
-def describe(binary, load_before):
+def describe(binary, load_before, folder):
     """Everything, by name."""
     name, has_sha = processor()
     head = said("git", "-C", REPOSITORY, "rev-parse", "--short=12", "HEAD") or "unknown"
@@ -56,6 +56,7 @@ def describe(binary, load_before):
         "beside": ", ".join(f"{name} {number}" for name, number in beside.items()),
         "build": f"{said(binary, '--version')}, sources at {head}{' with changes' if changed else ''}, binary {digest} of {built}",
         "command": "python3 benches/proxy " + " ".join(sys.argv[1:]),
+        "record in a file": f"on {said('stat', '--file-system', '--format=%T', folder) or 'unknown'}",
         "load average before": " ".join(f"{load:.2f}" for load in load_before),
         "began": time.strftime("%Y-%m-%d %H:%M:%SZ", time.gmtime()),
     }

@@ -6,17 +6,20 @@ Tables are markdown that is aligned for the eye, the same on the terminal and in
 import json
 import math
 from dataclasses import dataclass
+from typing import Optional
 
 from rounds import progress
 
 
 @dataclass
 class Finding:
-    """A figure for the summary."""
+    """A figure for the summary; ratios have a lowest and a highest of all rounds."""
 
     measure: str
     figure: float
     unit: str = ""
+    lowest: Optional[float] = None
+    highest: Optional[float] = None
 
 
 class Report:
@@ -58,6 +61,11 @@ class Report:
     def find(self, measure, figure, unit=""):
         """A figure for the summary."""
         self.findings.append(Finding(measure, figure, unit))
+
+    def compare(self, measure, series, arm, key):
+        """A ratio for the summary."""
+        every = series.ratios(arm, key)
+        self.findings.append(Finding(measure, series.ratio(arm, key), "", min(every), max(every)))
 
     def wrong(self, error):
         """A run with errors counts for nothing; the exit code says so."""

@@ -7,12 +7,16 @@ import time
 NO_BODY = hashlib.sha256(b"").hexdigest()
 
 
-def sign(method, host, target, access_key, secret_key, region, now=None):
-    """The headers to send. The target is taken as it is: its path and values are encoded already."""
+def sign(method, host, target, others, access_key, secret_key, region, now=None):
+    """The headers to send beside `others`, of which those of Amazon's must be signed too. The target is taken as it
+    is: its path and values are encoded already.
+    """
     stamp = time.strftime("%Y%m%dT%H%M%SZ", time.gmtime(now))
     path, _, query = target.partition("?")
     pairs = sorted(pair if "=" in pair else f"{pair}=" for pair in query.split("&") if pair)
-    headers = {"host": host, "x-amz-content-sha256": NO_BODY, "x-amz-date": stamp}
+    own = {"host": host, "x-amz-content-sha256": NO_BODY, "x-amz-date": stamp}
+    given = dict((name.lower(), value.strip()) for name, _, value in (line.partition(":") for line in others))
+    headers = dict(sorted({**{name: value for name, value in given.items() if name.startswith("x-amz-")}, **own}.items()))
     names = ";".join(headers)
     lines = "".join(f"{name}:{value}\n" for name, value in headers.items())
     canonical = "\n".join([method, path, "&".join(pairs), lines, names, NO_BODY])
@@ -24,5 +28,5 @@ def sign(method, host, target, access_key, secret_key, region, now=None):
     credential = f"Credential={access_key}/{scope}"
     return [
         f"Authorization: AWS4-HMAC-SHA256 {credential}, SignedHeaders={names}, Signature={key.hex()}",
-        *(f"{name}: {value}" for name, value in headers.items() if name != "host"),
+        *(f"{name}: {value}" for name, value in own.items() if name != "host"),
     ]

@@ -73,10 +73,11 @@ class Stage:
 
     def __exit__(self, *_):
         # A second Ctrl-C must not leave anything behind.
-        for number in (signal.SIGINT, signal.SIGTERM):
-            signal.signal(number, signal.SIG_IGN)
+        before = {number: signal.signal(number, signal.SIG_IGN) for number in (signal.SIGINT, signal.SIGTERM)}
         self.clear(self._started)
         shutil.rmtree(self.folder, ignore_errors=True)
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
     def write(self, name, text, mode=0o600):
         """Writes a file of the stage; its path."""

@@ -4,7 +4,7 @@ import proxies
 from arms import PLAIN, arm, loads_table
 from backend import SMALL
 from gateway import Caller, Gateway, LOCAL_SECRET, REGION, local_keys
-from load import PATH, QUERY
+from load import HEADERS, PATH, QUERY
 from rounds import interleave
 from sections.routes import CONNECTIONS, tables
 from signature import sign
@@ -23,7 +23,7 @@ def measure(run):
         series = interleave("keys", arms, run.options.rounds)
         run.report.series("keys", "own key, c32", series)
         loads_table(run.report, f"1 KiB, {CONNECTIONS} connections, one worker", series)
-        run.report.find("keys/cpu", series.ratio("countersign, own key", "cpu"))
+        run.report.compare("keys/cpu", series, "countersign, own key", "cpu")
     with run.stage.act():
         arms, gateways = [], {}
         for count in [1, *run.options.many]:
@@ -38,4 +38,4 @@ def holder(count):
     """A caller that signs with the last of so many local keys, now: signatures age."""
     _, key = local_keys(count)[-1]
     host = "keys.test"
-    return Caller(host, tuple(sign("GET", host, PATH + SMALL + QUERY, key, LOCAL_SECRET, REGION)))
+    return Caller(host, tuple(sign("GET", host, PATH + SMALL + QUERY, HEADERS, key, LOCAL_SECRET, REGION)))

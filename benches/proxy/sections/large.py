@@ -36,8 +36,8 @@ def measure(run):
             series = interleave(case, arms, run.options.rounds)
             run.report.series("large", case, series)
             streams_table(run.report, f"{case}, one stream", series)
-            run.report.find(f"stream/{method}", series.ratio("countersign", "cpu"))
-            run.report.find(f"stream/{method}, record in a file", series.ratio("countersign, record in a file", "cpu"))
+            run.report.compare(f"stream/{method}", series, "countersign", "cpu")
+            run.report.compare(f"stream/{method} | record in a file", series, "countersign, record in a file", "cpu")
 
 
 def arm(label, transfer, process, name, caller, mib):

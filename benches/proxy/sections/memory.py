@@ -63,7 +63,7 @@ def under_load(run):
             run.report.wrong(f"memory, {name}: {error}")
         rows.append([name, *(number(figures[key], 1) for key in ("rest", "PUT", "GET", "load", "after")), len(figures["errors"])])
         if name.startswith("countersign"):
-            found = name[len("countersign") :]
+            found = name[len("countersign") :].replace(", ", " | ")
             run.report.find(f"memory/rest{found}", figures["rest"], "MiB")
             run.report.find(f"memory/body{found}", max(figures["PUT"], figures["GET"]), "MiB")
             run.report.find(f"memory/c256{found}", figures["load"], "MiB")
@@ -101,6 +101,8 @@ def over_idle(run):
                 run.report.wrong(f"memory, {name}, idle connection {len(opened)}: {error}")
         kept[name] = figures
         each = (figures.get(str(counts[-1]), float("nan")) - figures["0"]) * 1024 / counts[-1]
+        if name == "countersign":
+            run.report.find("idle/each", each, "KiB")
         rows.append([name, *(number(figures.get(str(count), float("nan")), 1) for count in [0, *counts]), number(each, 1)])
     run.report.figures("memory", "idle connections", kept)
     heads = ["", *(f"{count:,} idle" for count in [0, *counts]), "KiB each"]

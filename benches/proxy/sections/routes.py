@@ -23,8 +23,9 @@ def measure(run):
 
 
 def variants(counts):
-    """By path and by host."""
-    return [(f"{count:,} routes by {kind}", kind, count) for count in counts for kind in ("path", "host")]
+    """Each kind of condition."""
+    kinds = {"path": "by path", "host": "by host", "suffix": "by *.host"}
+    return [(f"{count:,} routes {said}", kind, count) for count in counts for kind, said in kinds.items()]
 
 
 def routes(gateway, kind, count):
@@ -33,6 +34,8 @@ def routes(gateway, kind, count):
     for number in range(1, count + 1):
         if kind == "host":
             match = f'{{ host = "{host(number)}" }}'
+        elif kind == "suffix":
+            match = f'{{ host = "*.{host(number)}" }}'
         else:
             folder = "photos" if number == count else f"folder-{number:05}"
             match = f'{{ host = "many.test", path = "/{BUCKET}/{folder}" }}'
@@ -47,7 +50,7 @@ def host(number):
 
 def last(kind, count):
     """The host that finds the last route."""
-    return host(count) if kind == "host" else "many.test"
+    return {"path": "many.test", "host": host(count), "suffix": f"{BUCKET}.{host(count)}"}[kind]
 
 
 def tables(run, section, arms, gateways):
@@ -62,4 +65,4 @@ def tables(run, section, arms, gateways):
     rows = [[name, number(process.seconds * 1000, 0), number(rest[name], 1), ratio(series, name, "cpu")] for name, process in gateways.items()]
     run.report.table("Start and memory", ["", "ms to start", "MiB at rest", "× CPU"], rows)
     for name in [name for name in gateways if name != series.reference]:
-        run.report.find(f"flat/{name}", series.ratio(name, "cpu"))
+        run.report.compare(f"{section}/flat/{name}", series, name, "cpu")

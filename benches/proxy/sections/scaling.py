@@ -25,12 +25,12 @@ def measure(run):
                 arm(run, "haproxy", proxies.haproxy(stage, backend.open, workers), PLAIN, SMALL, CONNECTIONS),
                 arm(run, "countersign", gateway.process, gateway.token, SMALL, CONNECTIONS),
             ]
-            case = f"{workers} workers"
+            case = f"{workers} worker{'s' if workers > 1 else ''}"
             series = interleave(f"scaling, {case}", arms, run.options.rounds)
             run.report.series("scaling", case, series)
             loads_table(run.report, f"1 KiB, {CONNECTIONS} connections, {case}", series)
             for key in ("rate", "p99", "cpu"):
-                run.report.find(f"scaling/{workers}/{key}", series.ratio("countersign", key))
+                run.report.compare(f"scaling/{workers}/{key}", series, "countersign", key)
             rows.append([
                 workers,
                 *(number(series.middle(name, "rate"), 0) for name in ARMS),

@@ -7,6 +7,8 @@ from gateway import Gateway
 from rounds import interleave
 
 REFERENCE = "nginx"
+# What goes into the summary, of which arm.
+FINDINGS = (("", "countersign, token"), (" | record in a file", "countersign, token, record in a file"))
 
 
 def measure(run):
@@ -37,9 +39,9 @@ def one_worker(run):
             series = interleave(case, arms, run.options.rounds)
             run.report.series("small", case, series)
             loads_table(run.report, f"1 KiB, {connections} connections, one worker", series)
-            for found, name in (("", "countersign, token"), (", record in a file", "countersign, token, record in a file")):
-                run.report.find(f"cpu/c{connections}{found}", series.ratio(name, "cpu"))
-                run.report.find(f"p99/c{connections}{found}", series.ratio(name, "p99"))
+            for found, name in FINDINGS:
+                run.report.compare(f"cpu/c{connections}{found}", series, name, "cpu")
+                run.report.compare(f"p99/c{connections}{found}", series, name, "p99")
 
 
 def two_workers(run):
@@ -61,5 +63,5 @@ def two_workers(run):
             series = interleave(case, arms, run.options.rounds)
             run.report.series("small", case, series)
             loads_table(run.report, f"{size}, 64 connections, two workers", series)
-            for found, name in (("", "countersign, token"), (", record in a file", "countersign, token, record in a file")):
-                run.report.find(f"rate/{size}{found}", series.ratio(name, "rate"))
+            for found, name in FINDINGS:
+                run.report.compare(f"rate/{size}{found}", series, name, "rate")

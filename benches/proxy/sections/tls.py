@@ -67,9 +67,9 @@ def kept(run, doors):
             series = interleave(f"tls, {case}", arms, run.options.rounds)
             run.report.series("tls", case, series)
             loads_table(run.report, f"{size}, 32 connections, one worker, connections kept", series)
-            run.report.find(f"tls/cpu/{size}", series.ratio("countersign", "cpu"))
-            run.report.find(f"tls/rate/{size}", series.ratio("countersign", "rate"))
-            run.report.find(f"tls/p99/{size}", series.ratio("countersign", "p99"))
+            for key in ("rate", "p99", "cpu"):
+                run.report.compare(f"tls/{key}/{size}", series, "countersign", key)
+                run.report.compare(f"tls/{key}/{size} | HTTP/2", series, "countersign, HTTP/2", key)
 
 
 def streams(run, doors):
@@ -86,7 +86,7 @@ def streams(run, doors):
             series = interleave(f"tls, {case}", arms, run.options.rounds)
             run.report.series("tls", case, series)
             streams_table(run.report, f"{case}, one stream", series)
-            run.report.find(f"tls/stream/{method}", series.ratio("countersign", "cpu"))
+            run.report.compare(f"tls/stream/{method}", series, "countersign", "cpu")
 
 
 def cold(run, doors):
@@ -102,7 +102,7 @@ def cold(run, doors):
         resumed = handshakes(doors.log)
         said = ", ".join(f"{name} {percent(resumed.get(name, float('nan')))}" for name, *_ in found)
         loads_table(run.report, "1 KiB, 8 connections, one worker, a new connection for every call", series, f"Handshakes that were resumed: {said}.")
-        run.report.find("tls/cold/cpu", series.ratio("countersign", "cpu"))
+        run.report.compare("tls/cold/cpu", series, "countersign", "cpu")
         run.report.find("tls/cold/resumed", resumed.get("countersign", float("nan")) * 100, "%")
 
 
