@@ -18,7 +18,8 @@ def arm(run, name, process, caller, body, connections):
         said = caller() if callable(caller) else caller
         clock = Clock(process.pid) if process else None
         headers = (f"Host: {said.host}", *HEADERS, *said.headers)
-        load = drive(process.port if process else run.backend.open, f"{PATH}{body}{QUERY}", headers, connections, 1 if warm_up else run.options.seconds)
+        port, seconds = process.port if process else run.backend.open, 1 if warm_up else run.options.seconds
+        load = drive(port, f"{PATH}{body}{QUERY}", headers, connections, seconds)
         return {
             "rate": load.rate,
             "p50": load.middle,

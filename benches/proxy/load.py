@@ -11,7 +11,12 @@ MICROSECONDS = {"us": 1.0, "ms": 1e3, "s": 1e6, "m": 6e7}
 # The request of a small tool. Its query has what S3 calls have, in an order that a signature changes.
 PATH = "/bucket/photos/2026/11/"
 QUERY = "?versionId=3sL4kqtJlcpXroDTDmJ%2BrmSpXd3dIbrHY&partNumber=3&response-content-type=image%2Fjpeg"
-HEADERS = ("User-Agent: bench/1.0", "Accept: */*", "x-amz-request-payer: requester", 'If-None-Match: "d41d8cd98f00b204e9800998ecf8427e"')
+HEADERS = (
+    "User-Agent: bench/1.0",
+    "Accept: */*",
+    "x-amz-request-payer: requester",
+    'If-None-Match: "d41d8cd98f00b204e9800998ecf8427e"',
+)
 # One core of four for the load, so that it is not what is measured.
 THREADS = max(1, (os.cpu_count() or 1) // 4)
 
@@ -29,7 +34,7 @@ class Load:
 
 def drive(port, target, headers, connections, seconds):
     """Keeps `connections` busy for that long."""
-    command = [program("wrk"), f"-t{min(THREADS, connections)}", f"-c{connections}", f"-d{seconds}s", "--latency"]
+    command = [program("wrk"), f"-t{min(THREADS, connections)}", f"-c{connections}", f"-d{seconds}s", "--latency", "--timeout", "10s"]
     for header in headers:
         command += ["-H", header]
     ended = subprocess.run(

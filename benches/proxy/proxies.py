@@ -41,6 +41,8 @@ backend store
     server store {address}:{upstream} pool-max-conn 512 {tls}
 """
 
+HAPROXY_TLS = "ssl verify required ca-file {authority} sni str({name}) verifyhost {name}"
+
 
 def nginx(stage, upstream, workers=1, authority=None, connections=4096):
     """`proxy_pass`, with TLS to the upstream when there is an authority to trust."""
@@ -66,7 +68,7 @@ def haproxy(stage, upstream, threads=1, authority=None, splice=False, connection
         threads=threads,
         connections=connections,
         splice="option splice-request\n    option splice-response" if splice else "",
-        tls=f"ssl verify required ca-file {authority.path} sni str({authority.name}) verifyhost {authority.name}" if authority else "",
+        tls=HAPROXY_TLS.format(authority=authority.path, name=authority.name) if authority else "",
     )
     path = stage.write(f"haproxy-{port}.cfg", text)
     return stage.start(f"haproxy{threads}", [program("haproxy"), "-db", "-f", path], port)

@@ -40,7 +40,8 @@ class Report:
         widths = [max(len(str(line[column])) for line in lines) for column in range(len(heads))]
         self.say(f"\n### {title}\n" if title else "")
         for number, line in enumerate(lines):
-            cells = [f"{cell:<{widths[0]}}" if column == 0 else f"{cell:>{widths[column]}}" for column, cell in enumerate(map(str, line))]
+            first, *others = map(str, line)
+            cells = [first.ljust(widths[0]), *(cell.rjust(width) for cell, width in zip(others, widths[1:]))]
             if number == 1:
                 cells = ["-" * widths[0]] + ["-" * (width - 1) + ":" for width in widths[1:]]
             self.say("| " + " | ".join(cells) + " |")

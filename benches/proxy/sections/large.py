@@ -31,13 +31,18 @@ def measure(run):
             if method == "PUT":
                 chunked = Caller("chunked.test", gateway.token.headers)
                 arms.append(arm("countersign, every chunk signed", transfer, gateway.process, name, chunked, mib))
-            arms.append(Arm("nobody in between", lambda _, port=plain, move=transfer, key=name: stream(move, None, port, key, PLAIN, mib)))
+            arms.append(nobody(transfer, plain, name, mib))
             case = f"{method} {mib} MiB"
             series = interleave(case, arms, run.options.rounds)
             run.report.series("large", case, series)
             streams_table(run.report, f"{case}, one stream", series)
             run.report.compare(f"stream/{method}", series, "countersign", "cpu")
             run.report.compare(f"stream/{method} | record in a file", series, "countersign, record in a file", "cpu")
+
+
+def nobody(transfer, port, name, mib):
+    """The arm without a proxy."""
+    return Arm("nobody in between", lambda _: stream(transfer, None, port, name, PLAIN, mib))
 
 
 def arm(label, transfer, process, name, caller, mib):

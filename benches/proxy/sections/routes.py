@@ -1,5 +1,7 @@
 """Many routes: what a request costs when it matches the last of them, and what they cost at start and at rest."""
 
+import functools
+
 from arms import arm, loads_table
 from backend import SMALL
 from gateway import BUCKET, Caller, Gateway
@@ -15,7 +17,8 @@ def measure(run):
     with run.stage.act():
         arms, gateways = [], {}
         for name, kind, count in [("1 route", "path", 1), *variants(run.options.many)]:
-            gateway = Gateway(run.stage, run.options.binary, run.backend.signed, routes=lambda made, k=kind, n=count: routes(made, k, n))
+            more = functools.partial(routes, kind=kind, count=count)
+            gateway = Gateway(run.stage, run.options.binary, run.backend.signed, routes=more)
             caller = Caller(last(kind, count), gateway.token.headers)
             gateways[name] = gateway.process
             arms.append(arm(run, name, gateway.process, caller, SMALL, CONNECTIONS))
