@@ -37,11 +37,24 @@ def processor():
     return name[1] if name else platform.machine(), bool(flags & {"sha_ni", "sha2"})
 
 
+def sources(built):
+    """The commit of this repository, and whether the binary can have been made of it."""
+    git = ("git", "-C", REPOSITORY)
+    head = said(*git, "rev-parse", "--short=12", "HEAD")
+    if not re.fullmatch("[0-9a-f]{12}", head):
+        return "no git repository"
+    of_the_binary = ("src", "build.rs", "Cargo.toml", "Cargo.lock")
+    if said(*git, "status", "--porcelain", "--untracked-files=no", "--", *of_the_binary):
+        head += ", with changes"
+    files = [path for name in of_the_binary for path in ((REPOSITORY / name).rglob("*") if name == "src" else [REPOSITORY / name])]
+    if any(path.stat().st_mtime > built for path in files if path.is_file()):
+        head += "; some are newer than the binary"
+    return head
+
+
 def describe(binary, load_before, folder):
     """Everything, by name."""
     name, has_sha = processor()
-    head = said("git", "-C", REPOSITORY, "rev-parse", "--short=12", "HEAD") or "unknown"
-    changed = said("git", "-C", REPOSITORY, "status", "--porcelain", "--untracked-files=no", "--", "src", "Cargo.toml", "Cargo.lock")
     built = time.strftime("%Y-%m-%d %H:%M:%SZ", time.gmtime(binary.stat().st_mtime))
     digest = hashlib.sha256(binary.read_bytes()).hexdigest()[:12]
     beside = {
@@ -54,7 +67,8 @@ def describe(binary, load_before, folder):
         "processor": f"{name}, {os.cpu_count()} cores, {'with' if has_sha else 'without'} SHA instructions",
         "kernel": f"{platform.system()} {platform.release()}",
         "beside": ", ".join(f"{name} {number}" for name, number in beside.items()),
-        "build": f"{said(binary, '--version')}, sources at {head}{' with changes' if changed else ''}, binary {digest} of {built}",
+        "binary": f"{said(binary, '--version')}, built {built}, SHA-256 {digest}…",
+        "sources beside it": sources(binary.stat().st_mtime),
         "command": "python3 benches/proxy " + " ".join(sys.argv[1:]),
         "record in a file": f"on {said('stat', '--file-system', '--format=%T', folder) or 'unknown'}",
         "load average before": " ".join(f"{load:.2f}" for load in load_before),

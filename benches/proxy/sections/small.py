@@ -38,7 +38,7 @@ def one_worker(run):
             case = f"1 KiB, c{connections}, 1 worker"
             series = interleave(case, arms, run.options.rounds)
             run.report.series("small", case, series)
-            loads_table(run.report, f"1 KiB, {connections} connections, one worker", series)
+            loads_table(run.report, f"1 KiB, {connections} connection{'s' if connections > 1 else ''}, one worker", series)
             for found, name in FINDINGS:
                 run.report.compare(f"cpu/c{connections}{found}", series, name, "cpu")
                 run.report.compare(f"p99/c{connections}{found}", series, name, "p99")
