@@ -5,9 +5,10 @@
 //! says how many lines are missing.
 
 use std::future::Future;
-use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering::Relaxed};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering::Relaxed, Ordering::Release, Ordering::SeqCst, fence};
 use std::sync::mpsc::Sender;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::thread::Thread;
 use std::time::{Duration, Instant};
 
 use tokio::sync::{Notify, oneshot};
@@ -24,6 +25,8 @@ const CROWDED: usize = 8 << 20;
 const FULL_FOR_READS: usize = 48 << 20;
 /// Bytes beyond which nothing is kept.
 const FULL: usize = 64 << 20;
+/// Bytes that are written without waiting for more.
+const PLENTY: usize = 256 << 10;
 
 /// Why nothing can be recorded now.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -68,6 +71,12 @@ pub(super) struct Line {
 /// What the writer and the handles know of each other.
 pub(super) struct Shared {
     started: Instant,
+    /// The writer's thread, once it runs.
+    pub(super) thread: OnceLock<Thread>,
+    /// Whether the writer sleeps until something comes. Otherwise it looks by itself, soon.
+    pub(super) asleep: AtomicBool,
+    /// Whether somebody waits for what the writer is to do next.
+    pub(super) hurry: AtomicBool,
     /// Milliseconds after `started` at which the writer began what it is doing, plus one; 0 when it does nothing.
     busy_since: AtomicU64,
     pub(super) failing: AtomicBool,
@@ -105,6 +114,9 @@ impl Shared {
     pub(super) fn new() -> Self {
         Self {
             started: Instant::now(),
+            thread: OnceLock::new(),
+            asleep: AtomicBool::new(false),
+            hurry: AtomicBool::new(false),
             busy_since: AtomicU64::new(0),
             failing: AtomicBool::new(false),
             stopping: AtomicBool::new(false),
@@ -127,6 +139,22 @@ impl Shared {
     /// The writer begins or ends something that may take long.
     pub(super) fn busy(&self, busy: bool) {
         self.busy_since.store(if busy { self.now() } else { 0 }, Relaxed);
+    }
+
+    /// Something was put into the queue. The writer is woken where somebody waits for it, or where it sleeps: to wake a
+    /// thread costs more than to write a line.
+    fn came(&self, urgent: bool) {
+        if urgent {
+            self.hurry.store(true, Release);
+        }
+        // Either the writer sees what came when it looks once more before it sleeps, or this sees that it sleeps.
+        fence(SeqCst);
+        if (self.asleep.load(Relaxed) || urgent)
+            && let Some(thread) = self.thread.get()
+        {
+            self.asleep.store(false, Relaxed);
+            thread.unpark();
+        }
     }
 
     /// A line has left the queue.
@@ -274,18 +302,28 @@ impl Recorder {
     /// Whether there was room.
     fn send(&self, line: Line, most: usize) -> bool {
         let length = line.body.len();
-        if self.shared.waiting_bytes.fetch_add(length, Relaxed) + length > most {
+        let before = self.shared.waiting_bytes.fetch_add(length, Relaxed);
+        if before + length > most {
             self.shared.waiting_bytes.fetch_sub(length, Relaxed);
             return false;
         }
         self.shared.waiting_lines.fetch_add(1, Relaxed);
-        self.queue.send(Message::Line(line)).is_ok()
+        let urgent = line.waiter.is_some() || (before < PLENTY && before + length >= PLENTY);
+        let sent = self.queue.send(Message::Line(line)).is_ok();
+        self.shared.came(urgent);
+        sent
+    }
+
+    /// Tells the writer something that it is to do at once.
+    pub(super) fn tell(&self, message: Message) {
+        // Without a writer there is nothing to tell.
+        let _ = self.queue.send(message);
+        self.shared.came(true);
     }
 
     /// Goes on in a new file where somebody moved the active one away (`USR1`).
     pub fn reopen(&self) {
-        // Without a writer there is nothing to reopen.
-        let _ = self.queue.send(Message::Reopen);
+        self.tell(Message::Reopen);
     }
 
     /// How the record stands.

@@ -7,9 +7,10 @@
 use std::io::{self, Write};
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::atomic::Ordering::Relaxed;
-use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
-use std::thread::{self, Thread};
+use std::sync::atomic::Ordering::{Acquire, Relaxed, SeqCst};
+use std::sync::atomic::fence;
+use std::sync::mpsc::{Receiver, TryRecvError, channel};
+use std::thread;
 use std::time::{Duration, Instant};
 
 use tokio::sync::oneshot;
@@ -25,6 +26,9 @@ use crate::secret::Secret;
 const BATCH: usize = 1 << 20;
 /// How often the thread looks after the files when nothing else happens; outcomes are durable after this time too.
 const TICK: Duration = Duration::from_secs(1);
+/// How long lines gather that nobody waits for: a thread that is woken for each of them costs a busy gateway more than
+/// everything else about them.
+const GATHER: Duration = Duration::from_millis(10);
 /// The pauses between attempts while writing fails.
 const PAUSES: (Duration, Duration) = (Duration::from_millis(50), Duration::from_millis(500));
 
@@ -77,7 +81,6 @@ pub enum Unfinished {
 /// The writer's thread, for whoever has to end it.
 pub struct Writer {
     recorder: Recorder,
-    thread: Thread,
     ended: Receiver<Result<(), Unfinished>>,
 }
 
@@ -88,8 +91,7 @@ impl Writer {
     /// When not everything was written.
     pub fn stop(self, limit: Duration) -> Result<(), Unfinished> {
         self.recorder.shared.stopping.store(true, Relaxed);
-        let _ = self.recorder.queue.send(Message::Stop);
-        self.thread.unpark();
+        self.recorder.tell(Message::Stop);
         self.ended.recv_timeout(limit).unwrap_or(Err(Unfinished::Late))
     }
 }
@@ -118,7 +120,7 @@ pub fn start(settings: Settings) -> Result<(Recorder, Writer), StartError> {
     let shared = Arc::new(Shared::new());
     let recorder = Recorder { shared: shared.clone(), queue, for_people };
     let (end, ended) = channel();
-    let thread = thread::Builder::new()
+    thread::Builder::new()
         .name("audit".into())
         .spawn(move || {
             let _end = End(shared.clone());
@@ -127,7 +129,7 @@ pub fn start(settings: Settings) -> Result<(Recorder, Writer), StartError> {
             let _ = end.send(outcome);
         })
         .map_err(fail)?;
-    Ok((recorder.clone(), Writer { recorder, thread: thread.thread().clone(), ended }))
+    Ok((recorder.clone(), Writer { recorder, ended }))
 }
 
 /// Whatever ends the thread, a panic too, nothing is admitted afterwards.
@@ -157,24 +159,53 @@ enum Next {
 
 impl Run {
     fn run(mut self) -> Result<(), Unfinished> {
+        self.shared.thread.get_or_init(thread::current);
         self.attempt(Store::settle);
         loop {
             if self.shared.failing.load(Relaxed) && !self.recovers() {
                 return self.give_up();
             }
-            match self.messages.recv_timeout(TICK) {
+            match self.next() {
                 Ok(message) => {
                     if let Next::Stop = self.take(message) {
                         return self.finish();
                     }
                 }
-                Err(RecvTimeoutError::Timeout) => {}
-                Err(RecvTimeoutError::Disconnected) => return self.finish(),
+                Err(TryRecvError::Empty) => {}
+                Err(TryRecvError::Disconnected) => return self.finish(),
             }
             if !self.shared.failing.load(Relaxed) {
                 self.housekeeping();
             }
         }
+    }
+
+    /// The next message, when others have had time to gather behind it or somebody waits; none within a tick.
+    fn next(&mut self) -> Result<Message, TryRecvError> {
+        let message = match self.messages.try_recv() {
+            Err(TryRecvError::Empty) => self.sleep()?,
+            there => there?,
+        };
+        let until = Instant::now() + GATHER;
+        while !self.shared.hurry.load(Acquire) && Instant::now() < until {
+            thread::park_timeout(until.saturating_duration_since(Instant::now()));
+        }
+        self.shared.hurry.store(false, Relaxed);
+        Ok(message)
+    }
+
+    /// Sleeps until something comes, or for a tick.
+    fn sleep(&mut self) -> Result<Message, TryRecvError> {
+        let asleep = &self.shared.asleep;
+        asleep.store(true, Relaxed);
+        fence(SeqCst);
+        // What came before it could be seen that this thread sleeps.
+        let message = self.messages.try_recv();
+        if matches!(message, Err(TryRecvError::Empty)) {
+            thread::park_timeout(TICK);
+        }
+        asleep.store(false, Relaxed);
+        message.or_else(|_| self.messages.try_recv())
     }
 
     /// Does something that may fail or take long, and keeps the books.
