@@ -66,15 +66,15 @@ class Clock:
         return spent
 
 
-def resident(pid):
-    """Resident memory of the tree, in MiB."""
+def resident(pid, kind="VmRSS"):
+    """Resident memory of the tree, in MiB; of kind `RssAnon` what is no page of a file, so of no program or library."""
     total = 0
     for pid in tree(pid):
         try:
             status = Path(f"/proc/{pid}/status").read_text()
         except OSError:
             continue
-        total += sum(int(line.split()[1]) for line in status.splitlines() if line.startswith("VmRSS:"))
+        total += sum(int(line.split()[1]) for line in status.splitlines() if line.startswith(f"{kind}:"))
     return total / 1024
 
 

@@ -8,7 +8,7 @@ import load
 import proxies
 from arms import PLAIN
 from backend import LARGE, SINK, SMALL
-from gateway import Gateway
+from gateway import Caller, Gateway
 from processes import Peak, resident
 from report import number
 from rounds import progress
@@ -46,9 +46,12 @@ def under_load(run):
     for name, process, caller in beside(run):
         progress(f"memory: {name}")
         time.sleep(SETTLE)
-        figures = {"rest": resident(process.pid), "errors": []}
-        for method, transfer, key in (("PUT", put, SINK), ("GET", get, LARGE)):
-            moved = stream(transfer, process, process.port, key, caller, mib)
+        figures = {"rest": resident(process.pid), "own": resident(process.pid, "RssAnon"), "errors": []}
+        for method, transfer, key in (("PUT", put, SINK), ("signed PUT", put, SINK), ("GET", get, LARGE)):
+            if method == "signed PUT" and caller is PLAIN:
+                continue  # nginx and haproxy sign nothing
+            as_who = Caller("chunked.test", caller.headers) if method == "signed PUT" else caller
+            moved = stream(transfer, process, process.port, key, as_who, mib, figures["rest"])
             figures[method] = moved["added"]
             figures["errors"] += moved["errors"]
         with Peak(process.pid) as peak:
@@ -61,15 +64,17 @@ def under_load(run):
         kept[name] = figures
         for error in figures["errors"]:
             run.report.wrong(f"memory, {name}: {error}")
-        rows.append([name, *(number(figures[key], 1) for key in ("rest", "PUT", "GET", "load", "after")), len(figures["errors"])])
+        shown = (number(figures.get(key), 1) for key in ("rest", "own", "PUT", "signed PUT", "GET", "load", "after"))
+        rows.append([name, *shown, len(figures["errors"])])
         if name.startswith("countersign"):
             found = name[len("countersign") :].replace(", ", " | ")
             run.report.find(f"memory/rest{found}", figures["rest"], "MiB")
-            run.report.find(f"memory/body{found}", max(figures["PUT"], figures["GET"]), "MiB")
+            run.report.find(f"memory/body{found}", max(figures[key] for key in ("PUT", "signed PUT", "GET")), "MiB")
             run.report.find(f"memory/c256{found}", figures["load"], "MiB")
     run.report.figures("memory", "under load", kept)
-    heads = ["", "at rest", f"PUT of {mib} MiB adds", "GET adds", f"most with {CONNECTIONS} connections busy", "after they left", "errors"]
-    run.report.table("One worker, in that order", heads, rows)
+    heads = ["", "at rest", "without files", f"PUT of {mib} MiB adds", "with every chunk signed", "GET adds",
+             f"most with {CONNECTIONS} connections busy", "after they left", "errors"]  # fmt: skip
+    run.report.table("One worker, in that order; what bodies add is told from rest", heads, rows)
 
 
 def over_idle(run):
