@@ -38,6 +38,7 @@ def read(words=None):
     add("--only", type=sections, default=list(SECTIONS), metavar="SECTIONS", help=f"of {','.join(SECTIONS)} (default: all)")
     add("--rounds", type=int, default=7, help="rounds, after one that is thrown away (default: 7)")
     add("--seconds", type=int, default=2, help="of load for each arm in each round (default: 2)")
+    add("--no-warm-up", dest="warm_up", action="store_false", help="no round is thrown away")
     add("--conc", type=numbers, default=[1, 32, 256], metavar="NUMBERS", help="connections for small bodies (default: 1,32,256)")
     add("--workers", type=numbers, default=[count for count in (1, 2, 4, 8) if count <= 2 * cores], metavar="NUMBERS",
         help="of 1,2 for small bodies, all for scaling (default: 1,2,4,8 up to twice the cores)")  # fmt: skip

@@ -18,10 +18,11 @@ class Arm:
     measure: Callable[[bool], Any]  # is told whether this is the warm-up; gives a dict of figures with `errors`
 
 
-def interleave(what, arms, rounds):
+def interleave(what, arms, options):
     """Measures; the warm-up round before them is thrown away."""
     series = Series(arms[0].name, {arm.name: [] for arm in arms})
-    for number in range(rounds + 1):
+    rounds = options.rounds
+    for number in range(0 if options.warm_up else 1, rounds + 1):
         turn = number % len(arms)
         for arm in arms[turn:] + arms[:turn]:
             progress(f"{what}: round {number} of {rounds}, {arm.name}")

@@ -20,7 +20,7 @@ def measure(run):
             arm(run, "countersign, token", one.process, one.token, SMALL, CONNECTIONS),
             arm(run, "countersign, own key", one.process, lambda: holder(1), SMALL, CONNECTIONS),
         ]
-        series = interleave("keys", arms, run.options.rounds)
+        series = interleave("keys", arms, run.options)
         run.report.series("keys", "own key, c32", series)
         loads_table(run.report, f"1 KiB, {CONNECTIONS} connections, one worker", series)
         run.report.compare("keys/cpu", series, "countersign, own key", "cpu")

@@ -33,7 +33,7 @@ def measure(run):
                 arms.append(arm("countersign, every chunk signed", transfer, gateway.process, name, chunked, mib))
             arms.append(nobody(transfer, plain, name, mib))
             case = f"{method} {mib} MiB"
-            series = interleave(case, arms, run.options.rounds)
+            series = interleave(case, arms, run.options)
             run.report.series("large", case, series)
             streams_table(run.report, f"{case}, one stream", series)
             run.report.compare(f"stream/{method}", series, "countersign", "cpu")

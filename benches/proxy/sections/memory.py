@@ -15,7 +15,7 @@ from rounds import progress
 from streams import StreamError, answer, connect, get, measure as stream, put, request
 
 # What is waited for memory to be as it will be.
-SETTLE = 1.0
+SETTLE = 0.5
 CONNECTIONS = 256
 
 

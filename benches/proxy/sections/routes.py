@@ -60,7 +60,7 @@ def tables(run, section, arms, gateways):
     """Measures the arms, and shows their load, their start and their memory."""
     # Before the load: memory of the same age.
     rest = {name: resident(process.pid) for name, process in gateways.items()}
-    series = interleave(section, arms, run.options.rounds)
+    series = interleave(section, arms, run.options)
     run.report.series(section, f"1 KiB, c{CONNECTIONS}", series)
     loads_table(run.report, f"1 KiB, {CONNECTIONS} connections, one worker", series)
     starts = {name: {"start": process.seconds, "rest": rest[name]} for name, process in gateways.items()}

@@ -26,7 +26,7 @@ def measure(run):
                 arm(run, "countersign", gateway.process, gateway.token, SMALL, CONNECTIONS),
             ]
             case = f"{workers} worker{'s' if workers > 1 else ''}"
-            series = interleave(f"scaling, {case}", arms, run.options.rounds)
+            series = interleave(f"scaling, {case}", arms, run.options)
             run.report.series("scaling", case, series)
             loads_table(run.report, f"1 KiB, {CONNECTIONS} connections, {case}", series)
             for key in ("rate", "p99", "cpu"):

@@ -36,7 +36,7 @@ def one_worker(run):
                 arm(run, "nobody in between", None, PLAIN, SMALL, connections),
             ]
             case = f"1 KiB, c{connections}, 1 worker"
-            series = interleave(case, arms, run.options.rounds)
+            series = interleave(case, arms, run.options)
             run.report.series("small", case, series)
             loads_table(run.report, f"1 KiB, {connections} connection{'s' if connections > 1 else ''}, one worker", series)
             for found, name in FINDINGS:
@@ -60,7 +60,7 @@ def two_workers(run):
                 arm(run, "nobody in between", None, PLAIN, body, 64),
             ]
             case = f"{size}, c64, 2 workers"
-            series = interleave(case, arms, run.options.rounds)
+            series = interleave(case, arms, run.options)
             run.report.series("small", case, series)
             loads_table(run.report, f"{size}, 64 connections, two workers", series)
             for found, name in FINDINGS:

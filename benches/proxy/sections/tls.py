@@ -64,7 +64,7 @@ def kept(run, doors):
         for size, body in (("1 KiB", SMALL), ("64 KiB", MIDDLE)):
             arms = [arm(run, name, process, caller, body, 32) for name, process, caller in found]
             case = f"{size}, c32"
-            series = interleave(f"tls, {case}", arms, run.options.rounds)
+            series = interleave(f"tls, {case}", arms, run.options)
             run.report.series("tls", case, series)
             loads_table(run.report, f"{size}, 32 connections, one worker, connections kept", series)
             for key in ("rate", "p99", "cpu"):
@@ -83,7 +83,7 @@ def streams(run, doors):
                 for name, process, caller in found
             ]
             case = f"{method} {mib} MiB"
-            series = interleave(f"tls, {case}", arms, run.options.rounds)
+            series = interleave(f"tls, {case}", arms, run.options)
             run.report.series("tls", case, series)
             streams_table(run.report, f"{case}, one stream", series)
             run.report.compare(f"tls/stream/{method}", series, "countersign", "cpu")
@@ -96,7 +96,7 @@ def cold(run, doors):
         # The log tells arms apart by the name that their callers give themselves.
         tagged = [(name, process, Caller(caller.host, (*caller.headers, f"User-Agent: {name}"))) for name, process, caller in found]
         arms = [arm(run, name, process, caller, SMALL, 8) for name, process, caller in tagged]
-        series = interleave("tls, cold", arms, run.options.rounds)
+        series = interleave("tls, cold", arms, run.options)
         run.report.series("tls", "cold, 1 KiB, c8", series)
         time.sleep(0.5)  # the log's buffer
         resumed = handshakes(doors.log)

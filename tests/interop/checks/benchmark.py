@@ -18,7 +18,8 @@ from world import REPOSITORY, WORK
 
 PROGRAM = REPOSITORY / "benches" / "proxy"
 FOLDER = WORK / "benchmark"
-SMALLEST = ["--rounds", "1", "--seconds", "1", "--conc", "2", "--workers", "1", "--mib", "8", "--idle", "5", "--many", "3"]
+SMALLEST = ["--rounds", "1", "--no-warm-up", "--seconds", "1", "--conc", "2", "--workers", "1", "--mib", "8", "--idle", "5"]
+SMALLEST += ["--many", "3"]
 # Each of these is a run of its own, all at the same time; how many cases each section has.
 RUNS = ("small", "memory", "large,scaling", "tls", "routes,keys")
 CASES = {"small": 1, "large": 2, "memory": 2, "tls": 5, "scaling": 1, "routes": 2, "keys": 3}
@@ -106,7 +107,7 @@ def stops(run, number, expected):
     end = time.monotonic() + 30
     while time.monotonic() < end and not list(run.folder.glob("*/audit-*.jsonl")):
         time.sleep(0.05)
-    time.sleep(2)  # wrk is at work
+    time.sleep(1)  # wrk is at work
     run.process.send_signal(number)
     row("benches/proxy", "all proxies", f"{number.name} half-way: exit code", expected, run.wait())
 
