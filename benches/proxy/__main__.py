@@ -51,7 +51,7 @@ def raise_limits():
 def measure(asked):
     """All sections; the report."""
     load_before = os.getloadavg()
-    with Stage() as stage:
+    with Stage(asked.first) as stage:
         report = Report(machine.describe(asked.binary, load_before, stage.folder))
         report.say("# countersign under load\n")
         for name, text in report.machine.items():

@@ -45,6 +45,7 @@ def read(words=None):
     add("--idle", type=numbers, default=[10, 100, 1000, 10000], metavar="NUMBERS", help="idle connections (default: 10,100,1000,10000)")
     add("--many", type=numbers, default=[100, 10000], metavar="NUMBERS", help="routes and keys beside one (default: 100,10000)")
     add("--mib", type=int, default=1024, help="size of a large body in MiB (default: 1024)")
+    add("--first", action="store_true", help="go before other work on this machine, where it allows that (root)")
     add("--json", type=Path, metavar="FILE", help="every figure of every round")
     add("--markdown", type=Path, metavar="FILE", help="the tables")
     options = parser.parse_args(words)

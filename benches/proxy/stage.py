@@ -36,6 +36,19 @@ def program(name):
     return found
 
 
+def go_first(pid):
+    """Lets the session of a process run before those of others; whether the system allows it (root's privilege).
+
+    Linux groups processes by session and shares processors out among the groups: in one of its own, even work of the
+    idle class takes as much as what is measured here.
+    """
+    try:
+        Path(f"/proc/{pid}/autogroup").write_text("-20")
+    except OSError:
+        return False
+    return True
+
+
 class Started:
     """A process on the stage: where it listens, and how long it took until it did."""
 
@@ -62,9 +75,10 @@ class Started:
 
 
 class Stage:
-    """Use it with `with`."""
+    """Use it with `with`. What is started goes `first`, where the system allows it."""
 
-    def __init__(self):
+    def __init__(self, first=False):
+        self._first = first and go_first(os.getpid())
         self.folder = Path(tempfile.mkdtemp(prefix="countersign-bench-"))
         self._started = []
 
@@ -103,6 +117,8 @@ class Stage:
             raise StageError(f"{command[0]} is not there: {error.strerror}") from error
         started = Started(name, process, port)
         self._started.append(started)
+        if self._first:
+            go_first(process.pid)
         while not listens(port):
             if started.has_ended() or time.perf_counter() - began > 60:
                 tail = log.read_text("utf-8", "replace")[-2000:]
