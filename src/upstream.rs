@@ -4,31 +4,38 @@
 //! early or broke the protocol takes its connection with it. A request is tried again only when the connection
 //! turned out to be closed before a single byte of it was written. Redirects are never followed.
 
-mod allowance;
+mod answer;
+mod chunked;
 mod forbidden;
+mod head;
+mod http2;
+mod line;
+mod outgoing;
+mod stream;
 
 use std::cell::RefCell;
 use std::collections::HashMap;
+use std::future::poll_fn;
 use std::net::{IpAddr, SocketAddr};
 use std::rc::Rc;
 use std::sync::{Arc, Weak};
+use std::task::Poll;
 use std::time::{Duration, Instant};
 
-use http::{Request, Response, Uri, header};
-use hyper::body::Incoming;
-use hyper::client::conn::{http1, http2};
-use hyper_util::rt::{TokioIo, TokioTimer};
+use http::{Method, Request, Response};
 use rustls::pki_types::ServerName;
-use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
+
+pub use answer::{BrokenOff, Incoming, Reply};
 
 use crate::body::Body;
 use crate::outbound::SignedRequest;
 use crate::reason::Reason;
 use crate::snapshot::Endpoint;
-use allowance::{Allowance, Counted};
 use forbidden::is_forbidden;
+use line::{Failure, Line};
+use stream::Stream;
 
 /// An idle connection is not trusted longer than this: most servers close theirs after 60 to 75 seconds.
 const IDLE: Duration = Duration::from_secs(30);
@@ -36,10 +43,6 @@ const IDLE: Duration = Duration::from_secs(30);
 const MOST_IDLE: usize = 128;
 /// How long a connection may take to become idle after its answer ended.
 const SETTLE: Duration = Duration::from_secs(5);
-/// Headers of an answer, and their bytes.
-const MOST_HEADERS: usize = 256;
-const HEAD_BYTES: usize = 128 << 10;
-
 /// Runs hyper's helper tasks on the worker's own thread.
 #[derive(Clone, Copy)]
 pub struct LocalExecutor;
@@ -73,7 +76,7 @@ impl Pools {
     /// Closes what has been idle for too long and forgets endpoints that no snapshot uses any more.
     pub fn sweep(&self) {
         self.0.borrow_mut().retain(|_, pool| {
-            pool.idle.borrow_mut().retain(Idle::is_fresh);
+            pool.idle.borrow_mut().retain_mut(Idle::is_fresh);
             pool.endpoint.strong_count() > 0
         });
     }
@@ -86,70 +89,62 @@ pub struct Pool {
     endpoint: Weak<Endpoint>,
     idle: RefCell<Vec<Idle>>,
     /// An HTTP/2 connection, which many requests share.
-    shared: RefCell<Option<http2::SendRequest<Body>>>,
+    shared: RefCell<Option<http2::Sender>>,
 }
 
-/// An HTTP/1 connection.
-struct Line {
-    sender: http1::SendRequest<Body>,
-    allowance: Rc<Allowance>,
-}
-
+/// An HTTP/1 connection that waits for a request.
 struct Idle {
-    line: Line,
+    line: Box<Line>,
     since: Instant,
 }
 
 impl Idle {
-    fn is_fresh(&self) -> bool {
-        self.since.elapsed() < IDLE && self.line.sender.is_ready()
-    }
-}
-
-/// A connection that is in use: given back when the answer's last byte was read, closed when it is dropped before.
-pub struct Lease {
-    pool: Rc<Pool>,
-    line: Line,
-}
-
-impl Lease {
-    /// Gives the connection back. One whose request is still being written waits for that a little: the upstream
-    /// answered early, and if it does not read the rest the connection is closed.
-    pub fn give_back(mut self) {
-        if self.line.sender.is_ready() {
-            self.pool.keep(self.line);
-            return;
-        }
-        tokio::task::spawn_local(async move {
-            let ready = tokio::time::timeout(SETTLE, self.line.sender.ready()).await;
-            if matches!(ready, Ok(Ok(()))) {
-                self.pool.keep(self.line);
-            }
-        });
+    fn is_fresh(&mut self) -> bool {
+        self.since.elapsed() < IDLE && self.line.is_quiet()
     }
 }
 
 /// A connection for one request.
 enum Connection {
-    Own(Line),
-    Shared(http2::SendRequest<Body>),
+    Own(Box<Line>),
+    Shared(http2::Sender),
 }
 
 /// An exchange that failed, with the request when not one byte of it was written.
 struct Unsent(Option<Box<Request<Body>>>, Reason);
 
-/// An upstream's answer, and the lease that its body holds.
+/// An upstream's answer.
 pub struct Answer {
-    /// Head and body.
+    /// Head and body; the body holds the connection.
     pub response: Response<Incoming>,
-    /// The connection, where it belongs to this answer alone.
-    pub lease: Option<Lease>,
 }
 
 impl Pool {
-    fn keep(&self, line: Line) {
+    /// Takes a connection back whose answer was read to its end. One whose request is still being written waits for
+    /// that a little: the upstream answered early, and if it does not read the rest the connection is closed.
+    fn give_back(self: &Rc<Self>, mut line: Box<Line>, keep_alive: bool) {
+        if line.is_sent() {
+            if keep_alive {
+                self.keep(line);
+            }
+            return;
+        }
+        let pool = self.clone();
+        tokio::task::spawn_local(async move {
+            let sent = poll_fn(|context| match line.poll_send(context) {
+                Poll::Pending if line.is_open() => Poll::Pending,
+                done => Poll::Ready(matches!(done, Poll::Ready(Ok(())))),
+            });
+            if matches!(tokio::time::timeout(SETTLE, sent).await, Ok(true)) && keep_alive {
+                pool.keep(line);
+            }
+        });
+    }
+
+    /// Keeps a connection on which nothing is left over.
+    fn keep(&self, mut line: Box<Line>) {
         let mut idle = self.idle.borrow_mut();
-        if idle.len() < MOST_IDLE {
+        if idle.len() < MOST_IDLE && line.rest() {
             idle.push(Idle { line, since: Instant::now() });
         }
     }
@@ -182,7 +177,7 @@ impl Pool {
             _ => *shared = None,
         }
         let mut idle = self.idle.borrow_mut();
-        while let Some(newest) = idle.pop() {
+        while let Some(mut newest) = idle.pop() {
             if newest.is_fresh() {
                 return Some(Connection::Own(newest.line));
             }
@@ -198,23 +193,13 @@ impl Pool {
         tls: bool,
     ) -> Result<Answer, Unsent> {
         match connection {
-            Connection::Own(mut line) => {
-                line.allowance.begin();
-                let answered = line.sender.try_send_request(request).await;
-                line.allowance.end();
-                match answered {
-                    Ok(response) => Ok(Answer { response, lease: Some(Lease { pool: self.clone(), line }) }),
-                    Err(mut error) => {
-                        Err(Unsent(error.take_message().map(Box::new), Reason::UpstreamProtocol))
-                    }
-                }
-            }
+            Connection::Own(line) => self.exchange1(line, request).await,
             Connection::Shared(mut sender) => {
-                let request = framed_for_http2(request, tls).ok_or(Unsent(None, Reason::Internal))?;
+                let request = http2::framed(request, tls).ok_or(Unsent(None, Reason::Internal))?;
                 match sender.try_send_request(request).await {
-                    Ok(response) => Ok(Answer { response, lease: None }),
+                    Ok(response) => Ok(Answer { response: response.map(Incoming::Shared) }),
                     Err(mut error) => {
-                        let unsent = error.take_message().map(|request| Box::new(framed_for_http1(request)));
+                        let unsent = error.take_message().map(|request| Box::new(http2::unframed(request)));
                         Err(Unsent(unsent, Reason::UpstreamProtocol))
                     }
                 }
@@ -222,74 +207,51 @@ impl Pool {
         }
     }
 
+    /// Sends on an HTTP/1 connection. The map of the request's headers becomes that of the answer's.
+    async fn exchange1(
+        self: &Rc<Self>,
+        mut line: Box<Line>,
+        request: Request<Body>,
+    ) -> Result<Answer, Unsent> {
+        let (mut head, body) = request.into_parts();
+        let bodiless = head.method == Method::HEAD;
+        let answered = match line.begin(&head, body) {
+            Ok(()) => poll_fn(|context| line.poll_answer(context, &mut head.headers, bodiless)).await,
+            Err(failure) => Err(failure),
+        };
+        match answered {
+            Ok(answered) => {
+                let reply = Reply::new(line, answered.framing, answered.keep_alive, self.clone());
+                let mut response = Response::new(Incoming::Own(reply));
+                *response.status_mut() = answered.status;
+                *response.headers_mut() = head.headers;
+                Ok(Answer { response })
+            }
+            Err(Failure::Upstream) => {
+                let unsent = line.take_back().map(|body| Box::new(Request::from_parts(head, body)));
+                Err(Unsent(unsent, Reason::UpstreamProtocol))
+            }
+            // The body's own reason, where it has one, goes before this.
+            Err(Failure::Body) => Err(Unsent(None, Reason::UpstreamProtocol)),
+        }
+    }
+
     async fn open(&self, endpoint: &Endpoint) -> Result<Connection, Reason> {
         let upstream = &endpoint.upstream;
         let stream = dial(&upstream.connect_host, upstream.connect_port).await?;
-        let Some(tls) = &endpoint.tls else { return handshake1(stream).await };
+        let Some(tls) = &endpoint.tls else { return Ok(Connection::Own(Line::new(Stream::Plain(stream)))) };
         let name = ServerName::try_from(upstream.sni.clone()).map_err(|_| Reason::UpstreamTls)?;
         let stream = TlsConnector::from(tls.clone()).connect(name, stream).await.map_err(|error| {
             tracing::warn!(upstream = %upstream.host, %error, "TLS to the upstream failed");
             Reason::UpstreamTls
         })?;
         if stream.get_ref().1.alpn_protocol() == Some(b"h2") {
-            let sender = handshake2(stream).await?;
+            let sender = http2::handshake(stream).await?;
             *self.shared.borrow_mut() = Some(sender.clone());
             return Ok(Connection::Shared(sender));
         }
-        handshake1(stream).await
+        Ok(Connection::Own(Line::new(Stream::Tls(stream))))
     }
-}
-
-async fn handshake1(stream: impl AsyncRead + AsyncWrite + Unpin + 'static) -> Result<Connection, Reason> {
-    let mut builder = http1::Builder::new();
-    // The same bound for what is read at a time: hyper's own is several times that.
-    builder.max_headers(MOST_HEADERS).max_header_size(HEAD_BYTES).max_buf_size(HEAD_BYTES);
-    let allowance = Rc::<Allowance>::default();
-    let stream = Counted { stream, allowance: allowance.clone() };
-    let handshake = builder.handshake(TokioIo::new(stream)).await;
-    let (sender, connection) = handshake.map_err(|_| Reason::UpstreamProtocol)?;
-    // A connection's own error reaches the request that is on it.
-    tokio::task::spawn_local(async move { drop(connection.await) });
-    Ok(Connection::Own(Line { sender, allowance }))
-}
-
-async fn handshake2(
-    stream: impl AsyncRead + AsyncWrite + Unpin + 'static,
-) -> Result<http2::SendRequest<Body>, Reason> {
-    let mut builder = http2::Builder::new(LocalExecutor);
-    builder
-        .timer(TokioTimer::new())
-        .keep_alive_interval(Duration::from_secs(20))
-        .keep_alive_timeout(Duration::from_secs(10))
-        .initial_stream_window_size(1 << 20)
-        .initial_connection_window_size(4 << 20)
-        .max_header_list_size(128 << 10);
-    let handshake = builder.handshake(TokioIo::new(stream)).await;
-    let (sender, connection) = handshake.map_err(|_| Reason::UpstreamProtocol)?;
-    tokio::task::spawn_local(async move { drop(connection.await) });
-    Ok(sender)
-}
-
-/// HTTP/2 carries the signed `Host` as `:authority`.
-fn framed_for_http2(mut request: Request<Body>, tls: bool) -> Option<Request<Body>> {
-    let host = request.headers_mut().remove(header::HOST);
-    let mut parts = std::mem::take(request.uri_mut()).into_parts();
-    parts.scheme = Some(if tls { http::uri::Scheme::HTTPS } else { http::uri::Scheme::HTTP });
-    parts.authority = host.and_then(|host| http::uri::Authority::try_from(host.as_bytes()).ok());
-    *request.uri_mut() = Uri::from_parts(parts).ok()?;
-    Some(request)
-}
-
-/// Undoes [`framed_for_http2`] for another try.
-fn framed_for_http1(mut request: Request<Body>) -> Request<Body> {
-    let parts = std::mem::take(request.uri_mut()).into_parts();
-    if let Some(authority) = &parts.authority
-        && let Ok(host) = http::HeaderValue::from_str(authority.as_str())
-    {
-        request.headers_mut().insert(header::HOST, host);
-    }
-    *request.uri_mut() = parts.path_and_query.map(Uri::from).unwrap_or_default();
-    request
 }
 
 /// Connects to the first address that answers. What a name resolves to is judged anew each time; an address that the

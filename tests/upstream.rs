@@ -287,6 +287,50 @@ fn a_connection_is_not_used_again_when_the_upstream_says_so() {
     assert_eq!(connections(&upstream), [0, 1, 2]);
 }
 
+/// A connection that an older server offers to keep is used again; one that says a stray byte between two requests is
+/// not, and costs nobody an error.
+#[test]
+fn a_connection_is_used_again_only_while_nothing_is_said_on_it() {
+    let old = Upstream::answering(|_| {
+        b"HTTP/1.0 200 OK\r\nConnection: keep-alive\r\nContent-Length: 2\r\n\r\nok".to_vec()
+    });
+    let gateway = Gateway::with(&to(&old));
+    for _ in 0..3 {
+        gateway.call(&list()).passed(200);
+    }
+    assert_eq!(connections(&old), [0; 3]);
+
+    let stray = Upstream::scripted(|talk| {
+        while talk.request().is_some() {
+            talk.write(&answer(200, &[], b"ok"));
+            std::thread::sleep(Duration::from_millis(30));
+            talk.write(b"\r\n");
+        }
+    });
+    let gateway = Gateway::with(&to(&stray));
+    for _ in 0..3 {
+        assert_eq!(gateway.call(&list()).passed(200).text(), "ok");
+        std::thread::sleep(Duration::from_millis(150));
+    }
+    assert_eq!(connections(&stray), [0, 1, 2]);
+}
+
+/// A few interim answers more than anybody sends.
+#[test]
+fn interim_answers_have_an_end() {
+    let hints = |count: usize| {
+        let mut bytes = b"HTTP/1.1 102 Processing\r\n\r\n".repeat(count);
+        bytes.extend(answer(200, &[], b"ok"));
+        bytes
+    };
+    let turn = AtomicUsize::new(0);
+    let upstream = Upstream::answering(move |_| hints([32, 33][turn.fetch_add(1, Ordering::SeqCst) % 2]));
+    let gateway = Gateway::with(&to(&upstream));
+    gateway.call(&list()).passed(200);
+    gateway.call(&list()).refused(502, "upstream-protocol");
+    assert_eq!(connections(&upstream), [0, 0], "it was sent once");
+}
+
 /// A caller who leaves in the middle of an answer takes the upstream's connection with it: what is left on it must
 /// never reach another.
 #[test]

@@ -151,7 +151,6 @@ async fn size(way: &Way<'_>, get: &Draft, record: &mut Record) -> Option<u64> {
     };
     let length = answer.head.headers.get(header::CONTENT_LENGTH)?.to_str().ok()?.parse().ok();
     let found = answer.head.status == StatusCode::OK;
-    answer.discard();
     length.filter(|_| found)
 }
 

@@ -10,11 +10,10 @@ use http::header::{self, HeaderValue};
 use http::response::Parts;
 use http_body::Body as _;
 use http_body_util::BodyExt;
-use hyper::body::Incoming;
 
 use crate::reason::Reason;
 use crate::redact::Redactor;
-use crate::upstream::{Answer, Lease};
+use crate::upstream::{Answer, Incoming};
 
 /// An answer, of whose body some may have been read.
 pub(super) struct Received {
@@ -28,24 +27,14 @@ pub(super) struct Received {
 
 /// What is still on the wire.
 pub(super) struct Rest {
-    /// The body.
+    /// The body; its connection goes back to its pool with the last byte.
     pub(super) incoming: Incoming,
-    lease: Option<Lease>,
-}
-
-impl Rest {
-    /// The last byte was read: the connection goes back to its pool.
-    pub(super) fn finish(&mut self) {
-        if let Some(lease) = self.lease.take() {
-            lease.give_back();
-        }
-    }
 }
 
 impl From<Answer> for Received {
     fn from(answer: Answer) -> Self {
         let (head, incoming) = answer.response.into_parts();
-        Self { head, begun: Bytes::new(), rest: Some(Rest { incoming, lease: answer.lease }), redactor: None }
+        Self { head, begun: Bytes::new(), rest: Some(Rest { incoming }), redactor: None }
     }
 }
 
@@ -87,7 +76,6 @@ impl Received {
         while begun.len() <= limit {
             let frame = tokio::time::timeout(timeout, rest.incoming.frame()).await;
             let Some(frame) = frame.map_err(|_| Reason::UpstreamTimeout)? else {
-                rest.finish();
                 self.rest = None;
                 self.begun = begun.freeze();
                 return Ok(true);
@@ -111,14 +99,5 @@ impl Received {
     pub(super) fn filtered(&mut self, begun: Bytes, redactor: Redactor) {
         self.begun = begun;
         self.redactor = Some(redactor);
-    }
-
-    /// Gives back the connection of an answer whose body nobody needs. One that has a body takes it along.
-    pub(super) fn discard(self) {
-        if let Some(mut rest) = self.rest
-            && rest.incoming.is_end_stream()
-        {
-            rest.finish();
-        }
     }
 }

@@ -12,7 +12,6 @@ use bytes::Bytes;
 use http::header::{self, HeaderName, HeaderValue};
 use http::{HeaderMap, Response};
 use http_body::{Body, Frame, SizeHint};
-use hyper::body::Incoming;
 use jiff::Timestamp;
 use tokio::time::{Instant, Sleep};
 
@@ -23,6 +22,7 @@ use crate::config::HostMatch;
 use crate::outbound::Arena;
 use crate::redact::{Redactor, Unreadable};
 use crate::snapshot::Route;
+use crate::upstream::Incoming;
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
@@ -172,9 +172,6 @@ impl Source {
         if let Self::Filtered(_, _, redactor) = self {
             redactor.finish(&mut out)?;
         }
-        if let Self::Upstream(_, rest) | Self::Filtered(_, rest, _) = self {
-            rest.finish();
-        }
         *self = Self::Own(Some(out.into()));
         Ok(())
     }
@@ -183,9 +180,6 @@ impl Source {
 impl AnswerBody {
     /// The last byte is out.
     fn complete(&mut self) {
-        if let Source::Upstream(_, rest) | Source::Filtered(_, rest, _) = &mut self.source {
-            rest.finish();
-        }
         self.call = None;
     }
 

@@ -139,3 +139,39 @@ fn a_fault_after_an_early_answer_commits_nothing() {
         upstream.take();
     }
 }
+
+/// A long answer that comes before the body was read: both go on, and the connection is good for another request once
+/// both are over.
+#[test]
+fn an_upload_goes_on_beside_its_answer() {
+    let upstream = Upstream::scripted(|talk| {
+        while let Some(head) = talk.head() {
+            talk.write(format!("HTTP/1.1 200 OK\r\ncontent-length: {}\r\n\r\n", 2 * MIB).as_bytes());
+            for _ in 0..32 {
+                talk.write(&vec![b'x'; 2 * MIB / 32]);
+                std::thread::sleep(Duration::from_millis(5));
+            }
+            if talk.body(&head).is_none_or(|request| !request.complete) {
+                return;
+            }
+        }
+    });
+    let gateway = gateway(&upstream);
+    let body = data(3 * MIB);
+    for _ in 0..2 {
+        let bytes =
+            Upload::new(Form::Plain, &body).bytes("PUT", "/b/early", "unsigned-none.internal", Http::Length);
+        let mut caller = gateway.connect();
+        let mut stream = caller.stream().try_clone().unwrap();
+        let sender = std::thread::spawn(move || std::io::Write::write_all(&mut stream, &bytes).is_ok());
+        let answer = caller.response("PUT");
+        assert_eq!((answer.passed(200).body.len(), answer.complete), (2 * MIB, true));
+        assert!(sender.join().unwrap(), "the caller could send its body");
+        let request = upstream.wait_for(1).remove(0);
+        assert!(request.complete && request.body == body);
+        upstream.take();
+        drop(caller);
+        std::thread::sleep(Duration::from_millis(50));
+    }
+    assert_eq!(upstream.connections(), 1, "it was used again");
+}

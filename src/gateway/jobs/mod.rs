@@ -154,7 +154,6 @@ async fn wait(protocol: &Protocol, poll: &Poll, way: &Way<'_>, record: &mut Reco
             Ok((state, answer)) => {
                 let status = answer.head.status.as_u16();
                 tracing::debug!(route, job, polls, status, ?state, "the job is not over");
-                answer.discard();
             }
             Err(reason) => tracing::debug!(route, job, polls, reason = reason.code(), "a poll failed"),
         }
