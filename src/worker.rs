@@ -55,7 +55,8 @@ async fn serve(parts: Parts) -> std::io::Result<bool> {
     let gateway = Gateway::new(world.clone(), scribe, metrics.clone(), store, draining.clone(), reporter);
     let mut drained = draining.clone();
     let owners = Owners::default();
-    let shared = Rc::new(Shared { gateway, world, metrics, connections, draining, owners });
+    let spares = Rc::default();
+    let shared = Rc::new(Shared { gateway, world, metrics, connections, draining, owners, spares });
     let open = Rc::new(OpenConnections::default());
     for (index, (socket, h2c)) in sockets.into_iter().enumerate() {
         let bound = socket.into_bound()?;

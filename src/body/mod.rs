@@ -1,10 +1,11 @@
 //! Bodies on their way to an upstream, in constant memory.
 //!
-//! A [`stream::Stream`] is the caller's bytes as they come; a [`plain::Plain`] is what they mean, with every digest
-//! that the caller stated checked before the last byte goes on; a [`Body`] is what the upstream gets. Bodies that
-//! must be known before they are sent are gathered by [`spool`].
+//! An [`incoming::Incoming`] is what a connection gives, a [`stream::Stream`] the caller's bytes as they come, a
+//! [`plain::Plain`] what they mean, with every digest that the caller stated checked before the last byte goes on, and
+//! a [`Body`] what the upstream gets. Bodies that must be known before they are sent are gathered by [`spool`].
 
 pub mod chunks;
+pub mod incoming;
 pub mod plain;
 pub mod spool;
 pub mod stream;

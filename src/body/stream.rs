@@ -8,9 +8,9 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http_body::{Body as _, Frame};
-use hyper::body::Incoming;
 use tokio::time::{Instant, Sleep};
 
+use super::incoming::{Broken, Incoming};
 use super::{Data, Meter};
 use crate::reason::Reason;
 
@@ -31,7 +31,7 @@ impl Input {
         }
     }
 
-    fn poll_frame(&mut self, context: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
+    fn poll_frame(&mut self, context: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Broken>>> {
         match self {
             Self::Caller(incoming) => Pin::new(incoming).poll_frame(context),
             Self::Memory(bytes) => Poll::Ready(bytes.take().map(|bytes| Ok(Frame::data(bytes)))),
@@ -69,8 +69,7 @@ impl Stream {
     pub fn poll_data(&mut self, context: &mut Context<'_>) -> Data {
         loop {
             if self.length == Some(self.read) {
-                // Not asked of the connection: once an early answer is out, hyper looks for the next head and does
-                // not tell that this body is over.
+                // Not asked of the connection, which may be at its next request by now.
                 return Poll::Ready(None);
             }
             let frame = match self.input.poll_frame(context) {

@@ -10,14 +10,14 @@ use bytes::Bytes;
 use http::header::{CONTENT_TYPE, HOST};
 use http::request::Parts;
 use http::{HeaderMap, HeaderName, HeaderValue, Method};
-use http_body::Body as _;
-use hyper::body::Incoming;
+use http_body::Body;
 use jiff::Timestamp;
 
 use super::admit::Inbound;
 use super::payload::{self, Cover, Source, media_type};
 use super::refuse::Protocol;
 use super::{Gateway, Progress};
+use crate::body::incoming::Incoming;
 use crate::body::stream::Input;
 use crate::caller::Peer;
 use crate::config::{HostMatch, Shape};
@@ -181,7 +181,7 @@ impl Gateway {
             return Ok(Judged::Proved((identity, cover.unwrap_or_default())));
         }
         // Other services than S3 sign the body without saying its digest.
-        if inflow.unread.as_ref().is_none_or(Incoming::is_end_stream) {
+        if inflow.unread.as_ref().is_none_or(Body::is_end_stream) {
             return self.judge(asking, entrance, claim, (&signed, Payload::Whole(b""))).map(uncovered);
         }
         match self.judge(asking, entrance, claim.clone(), (&signed, Payload::Digest([0; 32]))) {

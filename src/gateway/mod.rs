@@ -37,7 +37,6 @@ use bytes::Bytes;
 use futures_util::FutureExt;
 use http::header::USER_AGENT;
 use http::{HeaderMap, HeaderValue, Method, Request, Response};
-use hyper::body::Incoming;
 use jiff::Timestamp;
 use tokio::sync::watch as tokio_watch;
 
@@ -47,6 +46,7 @@ pub use scribe::Scribe;
 
 use crate::audit::{Record, millis};
 use crate::body::Meter;
+use crate::body::incoming::Incoming;
 use crate::body::spool::Store;
 use crate::caller::Peer;
 use crate::config::Limits;

@@ -1,7 +1,7 @@
-//! A caller's byte stream, watched and bounded in time.
+//! A caller's byte stream of HTTP/2, bounded in time.
 //!
-//! A head that does not end, a kept-alive connection without a request, and a caller who does not read its answer
-//! are each cut off after their own time. Times for bodies are kept where bodies are read.
+//! A connection without a request and a caller who does not read its answers are each cut off after their own time.
+//! Times for bodies are kept where bodies are read.
 
 use std::io;
 use std::pin::Pin;
@@ -12,25 +12,13 @@ use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::{Instant, Sleep};
 
-use super::lint::Watch;
 use crate::config::Limits;
 use crate::gateway::Connection;
-
-/// Which protocol the bytes speak.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Wire {
-    /// HTTP/1: heads are looked at.
-    Http1,
-    /// HTTP/2, or not known yet: framed by its own parser.
-    Other,
-}
 
 /// A stream of bytes between a caller and the HTTP parser.
 pub struct Guarded<S> {
     stream: S,
     connection: Rc<Connection>,
-    watch: Option<Watch>,
-    header_timeout: Duration,
     idle_timeout: Duration,
     write_timeout: Duration,
     reading: Deadline,
@@ -62,13 +50,11 @@ impl Deadline {
 }
 
 impl<S> Guarded<S> {
-    /// Guards a stream that speaks `wire`.
-    pub fn new(stream: S, connection: Rc<Connection>, wire: Wire, limits: &Limits) -> Self {
+    /// Guards a stream.
+    pub fn new(stream: S, connection: Rc<Connection>, limits: &Limits) -> Self {
         Self {
             stream,
             connection,
-            watch: (wire == Wire::Http1).then(|| Watch::new(limits.head)),
-            header_timeout: limits.header_timeout,
             idle_timeout: limits.idle_timeout,
             write_timeout: limits.body_timeout,
             reading: Deadline::default(),
@@ -78,11 +64,7 @@ impl<S> Guarded<S> {
 
     /// How long the present wait for bytes may last; `None` while a request is in progress, whose body has its own.
     fn patience(&self) -> Option<Duration> {
-        match &self.watch {
-            Some(watch) if watch.in_head() => Some(self.header_timeout),
-            _ if self.connection.inflight.get() > 0 => None,
-            _ => Some(self.idle_timeout),
-        }
+        (self.connection.inflight.get() == 0).then_some(self.idle_timeout)
     }
 
     fn wrote<T>(&mut self, result: Poll<io::Result<T>>, context: &mut Context<'_>) -> Poll<io::Result<T>> {
@@ -102,7 +84,6 @@ impl<S: AsyncRead + Unpin> AsyncRead for Guarded<S> {
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
         let this = &mut *self;
-        let before = buffer.filled().len();
         let result = Pin::new(&mut this.stream).poll_read(context, buffer);
         if result.is_pending() {
             return match this.patience() {
@@ -116,16 +97,7 @@ impl<S: AsyncRead + Unpin> AsyncRead for Guarded<S> {
                 }
             };
         }
-        let was_in_head = this.watch.as_ref().is_some_and(Watch::in_head);
-        if let Some(watch) = &mut this.watch
-            && let Some(what) = watch.read(&buffer.filled()[before..])
-        {
-            this.connection.suspect.set(Some(what));
-        }
-        // The time for a head runs from its first byte: a trickle does not extend it.
-        if !(was_in_head && this.watch.as_ref().is_some_and(Watch::in_head)) {
-            this.reading.disarm();
-        }
+        this.reading.disarm();
         result
     }
 }

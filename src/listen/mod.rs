@@ -1,13 +1,14 @@
-//! From a listening socket to HTTP: accept, find out who is at the other end, TLS where it is spoken, then hyper over
-//! a guarded stream.
+//! From a listening socket to HTTP: accept, find out who is at the other end, TLS where it is spoken, then HTTP/1 by
+//! `http1`, or HTTP/2 by hyper over a guarded stream.
 //!
 //! Nothing here looks at a request beyond its framing, and nothing decides what a caller may do.
 
 pub mod bind;
 pub mod certificate;
+pub mod http1;
 pub mod io;
-pub mod lint;
 pub mod namespace;
+pub mod open;
 pub mod owner;
 pub mod preface;
 pub mod proxy;
@@ -18,19 +19,19 @@ use std::net::IpAddr;
 use std::pin::pin;
 use std::rc::Rc;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::AtomicUsize;
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
-use hyper::body::Incoming;
-use hyper::server::conn::{http1, http2};
+use hyper::server::conn::http2;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
-use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::io::AsyncRead;
 use tokio::net::TcpStream;
 use tokio::sync::watch;
 use tokio_rustls::TlsAcceptor;
 
+use crate::body::incoming::Incoming;
 use crate::caller::Peer;
 use crate::config::{ClientAddress, Limits};
 use crate::gateway::{Connection, Gateway};
@@ -39,9 +40,13 @@ use crate::metrics::Metrics;
 use crate::snapshot::Snapshot;
 use crate::upstream::LocalExecutor;
 use bind::Bound;
-use io::{Guarded, Wire};
+use http1::{Spares, Wire};
+use io::Guarded;
+use open::Slot;
 use owner::Owners;
 use preface::{Protocol, Resumed};
+
+pub use open::OpenConnections;
 
 /// What every connection of a worker shares.
 pub struct Shared {
@@ -57,6 +62,8 @@ pub struct Shared {
     pub draining: watch::Receiver<bool>,
     /// Looks up whose sockets callers on this machine have.
     pub owners: Owners,
+    /// What connections take for a request and give back.
+    pub spares: Rc<Spares>,
 }
 
 /// Accepts on one socket until the drain begins. Each connection becomes a task of this thread.
@@ -65,7 +72,7 @@ pub async fn accept(shared: Rc<Shared>, bound: Bound, listener: usize, h2c: bool
     loop {
         let accepted = tokio::select! {
             biased;
-            _ = draining.wait_for(|draining| *draining) => return,
+            _ = draining.wait_for(|draining| *draining) => return open.drain(),
             accepted = bound.accept() => accepted,
         };
         let (stream, peer) = match accepted {
@@ -82,70 +89,36 @@ pub async fn accept(shared: Rc<Shared>, bound: Bound, listener: usize, h2c: bool
             shared.metrics.connections_refused.inc();
             continue;
         };
-        let shared = shared.clone();
+        let arrival = Arrival { shared: shared.clone(), open: open.clone(), listener, h2c };
         tokio::task::spawn_local(async move {
-            serve(&shared, stream, peer, listener, h2c).await;
+            serve(&arrival, stream, peer).await;
             drop(slot);
         });
     }
 }
 
-/// The connections of one worker; a drain waits for the last.
-#[derive(Default)]
-pub struct OpenConnections {
-    count: std::cell::Cell<usize>,
-    changed: tokio::sync::Notify,
-}
-
-impl OpenConnections {
-    /// Waits until none is open.
-    pub async fn none(&self) {
-        while self.count.get() > 0 {
-            self.changed.notified().await;
-        }
-    }
-}
-
-/// A place among the connections; free again when dropped.
-struct Slot {
+/// What a connection is served with, whatever it speaks.
+struct Arrival {
     shared: Rc<Shared>,
     open: Rc<OpenConnections>,
+    listener: usize,
+    h2c: bool,
 }
 
-impl Slot {
-    fn take(shared: &Rc<Shared>, limit: usize, open: &Rc<OpenConnections>) -> Option<Self> {
-        if shared.connections.fetch_add(1, Ordering::Relaxed) >= limit {
-            shared.connections.fetch_sub(1, Ordering::Relaxed);
-            return None;
-        }
-        shared.metrics.connections.inc();
-        open.count.set(open.count.get() + 1);
-        Some(Self { shared: shared.clone(), open: open.clone() })
-    }
-}
-
-impl Drop for Slot {
-    fn drop(&mut self) {
-        self.shared.connections.fetch_sub(1, Ordering::Relaxed);
-        self.shared.metrics.connections.dec();
-        self.open.count.set(self.open.count.get() - 1);
-        self.open.changed.notify_waiters();
-    }
-}
-
-async fn serve(shared: &Rc<Shared>, stream: bind::Stream, mut peer: Peer, listener: usize, h2c: bool) {
+async fn serve(arrival: &Arrival, stream: bind::Stream, mut peer: Peer) {
+    let Arrival { shared, listener, .. } = arrival;
     let world = shared.world.load_full();
     match stream {
         bind::Stream::Tcp(stream) => {
             let Some(address) = peer.address else { return };
-            match world.listeners[listener].speaks_for_others(address) {
+            match world.listeners[*listener].speaks_for_others(address) {
                 Some(ClientAddress::ProxyProtocol) => {
                     let Some((caller, stream)) = introduced(shared, stream, address, &world.limits).await
                     else {
                         return;
                     };
                     peer = Peer { address: caller, proxy: Some(address), ..Peer::default() };
-                    return tcp(shared, stream, peer, listener, h2c, &world).await;
+                    return tcp(arrival, stream, peer, &world).await;
                 }
                 None if world.needs_owner => {
                     peer.user = owner(shared, &stream).await;
@@ -154,13 +127,13 @@ async fn serve(shared: &Rc<Shared>, stream: bind::Stream, mut peer: Peer, listen
                 // The owner of a proxy's socket is the proxy; its callers are told apart by their requests.
                 Some(ClientAddress::XForwardedFor | ClientAddress::Forwarded) | None => {}
             }
-            tcp(shared, stream, peer, listener, h2c, &world).await;
+            tcp(arrival, stream, peer, &world).await;
         }
         // Configuration refuses TLS on a unix socket.
-        bind::Stream::Unix(_) if world.listeners[listener].tls.is_some() => {}
+        bind::Stream::Unix(_) if world.listeners[*listener].tls.is_some() => {}
         bind::Stream::Unix(stream) => {
             peer.groups = groups(&world, peer.user).await;
-            cleartext(shared, stream, peer, listener, h2c, &world.limits).await;
+            cleartext(arrival, stream, peer, &world.limits).await;
         }
     }
 }
@@ -210,105 +183,81 @@ async fn introduced<S: AsyncRead + Unpin>(
     None
 }
 
-async fn tcp(
-    shared: &Rc<Shared>,
-    stream: impl AsyncRead + AsyncWrite + Unpin + 'static,
-    mut peer: Peer,
-    listener: usize,
-    h2c: bool,
-    world: &Snapshot,
-) {
-    let limits = &world.limits;
-    let Some(tls) = &world.listeners[listener].tls else {
-        return cleartext(shared, stream, peer, listener, h2c, limits).await;
-    };
-    let accept = TlsAcceptor::from(tls.clone());
-    let Ok(Ok(stream)) = tokio::time::timeout(limits.handshake_timeout, accept.accept(stream)).await else {
-        return;
-    };
-    let session = stream.get_ref().1;
-    peer.names = certificate::names_of(session, jiff::Timestamp::now().as_second()).into();
-    let wire = if session.alpn_protocol() == Some(b"h2") { Protocol::Http2 } else { Protocol::Http1 };
-    http(shared, stream, peer, listener, wire, limits).await;
+async fn tcp(arrival: &Arrival, stream: impl Wire + 'static, peer: Peer, world: &Snapshot) {
+    match &world.listeners[arrival.listener].tls {
+        None => cleartext(arrival, stream, peer, &world.limits).await,
+        // What a handshake needs is large, and no connection without TLS shall take it.
+        Some(tls) => Box::pin(secured(arrival, tls.clone(), stream, peer, &world.limits)).await,
+    }
 }
 
-async fn cleartext(
-    shared: &Rc<Shared>,
-    stream: impl AsyncRead + AsyncWrite + Unpin + 'static,
-    peer: Peer,
-    listener: usize,
-    h2c: bool,
+async fn secured(
+    arrival: &Arrival,
+    tls: Arc<rustls::ServerConfig>,
+    stream: impl Wire + 'static,
+    mut peer: Peer,
     limits: &Limits,
 ) {
-    if !h2c {
-        return http(shared, Resumed::fresh(stream), peer, listener, Protocol::Http1, limits).await;
+    let accept = TlsAcceptor::from(tls).accept(stream);
+    let Ok(Ok(stream)) = tokio::time::timeout(limits.handshake_timeout, accept).await else { return };
+    let session = stream.get_ref().1;
+    peer.names = certificate::names_of(session, jiff::Timestamp::now().as_second()).into();
+    let protocol = if session.alpn_protocol() == Some(b"h2") { Protocol::Http2 } else { Protocol::Http1 };
+    http(arrival, stream, peer, protocol, limits).await;
+}
+
+async fn cleartext(arrival: &Arrival, stream: impl Wire + 'static, peer: Peer, limits: &Limits) {
+    if !arrival.h2c {
+        return http(arrival, stream, peer, Protocol::Http1, limits).await;
     }
-    let mut draining = shared.draining.clone();
-    tokio::select! {
-        told = tokio::time::timeout(limits.header_timeout, preface::tell(stream)) => {
-            if let Ok(Ok((protocol, stream))) = told {
-                http(shared, stream, peer, listener, protocol, limits).await;
-            }
-        }
-        _ = draining.wait_for(|draining| *draining) => {}
+    let mut draining = arrival.shared.draining.clone();
+    let told = tokio::select! {
+        told = tokio::time::timeout(limits.header_timeout, preface::tell(stream)) => told,
+        _ = draining.wait_for(|draining| *draining) => return,
+    };
+    if let Ok(Ok((protocol, stream))) = told {
+        http(arrival, stream, peer, protocol, limits).await;
     }
 }
 
 async fn http(
-    shared: &Rc<Shared>,
-    stream: impl AsyncRead + AsyncWrite + Unpin + 'static,
+    arrival: &Arrival,
+    stream: impl Wire + 'static,
     peer: Peer,
-    listener: usize,
     protocol: Protocol,
     limits: &Limits,
 ) {
-    let connection = Rc::new(Connection::new(peer, listener));
-    let wire = if matches!(protocol, Protocol::Http1) { Wire::Http1 } else { Wire::Other };
-    let stream = TokioIo::new(Guarded::new(stream, connection.clone(), wire, limits));
-    let service = {
-        let shared = shared.clone();
-        service_fn(move |request: hyper::Request<Incoming>| {
-            let (shared, connection) = (shared.clone(), connection.clone());
-            async move { Ok::<_, Infallible>(shared.gateway.handle(request, connection).await) }
-        })
-    };
-    let mut draining = shared.draining.clone();
-    // What goes wrong on a connection is its caller's business and was told to it; there is nobody else to tell.
-    macro_rules! drive {
-        ($connection:expr) => {{
-            let mut connection = pin!($connection);
-            tokio::select! {
-                biased;
-                done = connection.as_mut() => drop(done),
-                _ = draining.wait_for(|draining| *draining) => {
-                    connection.as_mut().graceful_shutdown();
-                    drop(connection.await);
-                }
-            }
-        }};
-    }
+    let connection = Connection::new(peer, arrival.listener);
+    let (shared, open) = (arrival.shared.clone(), arrival.open.clone());
     match protocol {
-        Protocol::Http1 => drive!(http1_builder(limits).serve_connection(stream, service)),
-        Protocol::Http2 => drive!(http2_builder(limits).serve_connection(stream, service)),
+        Protocol::Http1 => http1::serve(shared, open, stream, connection, limits).await,
+        Protocol::Http2 => Box::pin(http2(shared, stream, connection, limits)).await,
     }
 }
 
-/// Bytes that are read from or kept for one HTTP/1 connection at a time, unless a head may be longer. Every upload
-/// holds a few times this much.
-const BUFFER: usize = 64 << 10;
+async fn http2(shared: Rc<Shared>, stream: impl Wire + 'static, connection: Connection, limits: &Limits) {
+    let connection = Rc::new(connection);
+    let stream = TokioIo::new(Guarded::new(stream, connection.clone(), limits));
+    let mut draining = shared.draining.clone();
+    let service = service_fn(move |request: hyper::Request<hyper::body::Incoming>| {
+        let (shared, connection) = (shared.clone(), connection.clone());
+        let request = request.map(Incoming::Http2);
+        async move { Ok::<_, Infallible>(shared.gateway.handle(request, connection).await) }
+    });
+    // What goes wrong on a connection is its caller's business and was told to it; there is nobody else to tell.
+    let mut connection = pin!(http2_builder(limits).serve_connection(stream, service));
+    tokio::select! {
+        biased;
+        done = connection.as_mut() => drop(done),
+        _ = draining.wait_for(|draining| *draining) => {
+            connection.as_mut().graceful_shutdown();
+            drop(connection.await);
+        }
+    }
+}
+
 /// HTTP/2 streams of one connection.
 const STREAMS: u32 = 100;
-
-fn http1_builder(limits: &Limits) -> http1::Builder {
-    let mut builder = http1::Builder::new();
-    builder
-        .timer(TokioTimer::new())
-        .header_read_timeout(None)
-        .max_headers(limits.headers)
-        .max_header_size(limits.head)
-        .max_buf_size(limits.head.max(BUFFER));
-    builder
-}
 
 /// Windows and counts as edge proxies set them; a caller who stops answering pings is gone.
 fn http2_builder(limits: &Limits) -> http2::Builder<LocalExecutor> {

@@ -41,14 +41,14 @@ pub struct Resumed<S> {
 }
 
 impl<S> Resumed<S> {
-    /// A stream of which nothing was read.
-    pub fn fresh(stream: S) -> Self {
-        Self::after(Vec::new(), stream)
-    }
-
     /// A stream of which these bytes were read.
     pub fn after(seen: Vec<u8>, stream: S) -> Self {
         Self { seen, at: 0, stream }
+    }
+
+    /// The stream itself.
+    pub fn get_ref(&self) -> &S {
+        &self.stream
     }
 }
 
