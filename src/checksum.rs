@@ -31,7 +31,10 @@ impl Algorithm {
 
     /// The algorithm whose value this header or trailer carries; letter case does not matter.
     pub fn from_header(name: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|algorithm| algorithm.header().eq_ignore_ascii_case(name))
+        const PREFIX: &str = "x-amz-checksum-";
+        // Most names are no such header.
+        let stands = name.get(..PREFIX.len()).is_some_and(|start| start.eq_ignore_ascii_case(PREFIX));
+        Self::ALL.into_iter().find(|algorithm| stands && algorithm.header().eq_ignore_ascii_case(name))
     }
 
     /// The name of the header or trailer, in lower case.

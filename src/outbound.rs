@@ -115,13 +115,13 @@ pub enum Content {
     /// A form whose fields are signed.
     Form(String),
     /// Streams; covered by this digest, which the stream holds to.
-    Digest(Plain, [u8; 32]),
+    Digest(Box<Plain>, [u8; 32]),
     /// Streams, not covered.
-    Unsigned(Plain),
+    Unsigned(Box<Plain>),
     /// Streams, chunk by chunk.
     Chunked {
         /// The body.
-        plain: Plain,
+        plain: Box<Plain>,
         /// Its length in bytes.
         length: u64,
         /// The framing.
@@ -194,11 +194,11 @@ impl SignedRequest {
                 draft.headers.insert(CONTENT_LENGTH, HeaderValue::from(form.len()));
                 Body::whole(form, None)
             }
-            Content::Digest(plain, _) | Content::Unsigned(plain) => Body::Stream(Box::new(plain)),
+            Content::Digest(plain, _) | Content::Unsigned(plain) => Body::Stream(plain),
             Content::Chunked { plain, length, mode, trailers } => {
                 let signer = chunk_signer.ok_or(Reason::Internal)?;
                 let encoded = chunked_length(length, mode, &trailers)?;
-                Body::Chunks(Box::new(Chunks::new(plain, signer, CHUNK, encoded, !trailers.is_empty())))
+                Body::Chunks(Box::new(Chunks::new(*plain, signer, CHUNK, encoded, !trailers.is_empty())))
             }
         };
         let target = PathAndQuery::from_maybe_shared(target).map_err(|_| Reason::Internal)?;

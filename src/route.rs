@@ -7,69 +7,100 @@ use std::cmp::Reverse;
 use std::collections::HashMap;
 
 use crate::config::HostMatch;
-use crate::target::has_prefix;
 
-/// The match table of a snapshot; indices are those of its routes.
+/// The match table of a snapshot; indices are those of its routes. What a lookup costs does not depend on how many
+/// there are.
 #[derive(Default)]
 pub struct Table {
-    exact: HashMap<String, Vec<Entry>>,
-    /// Longest suffix first.
-    suffixes: Vec<(String, Vec<Entry>)>,
-    any: Vec<Entry>,
+    exact: HashMap<String, Paths>,
+    suffixes: Longest<Paths>,
+    any: Paths,
 }
 
-/// A path prefix and the route it leads to; longest first in its list.
-type Entry = (String, usize);
+/// Path prefixes and the routes they lead to.
+type Paths = Longest<usize>;
+
+/// Texts of which the longest one that something begins or ends with is looked up: once for every length that occurs,
+/// because nothing else could be found.
+struct Longest<T> {
+    by_text: HashMap<String, T>,
+    /// Longest first, each once.
+    lengths: Vec<usize>,
+}
+
+impl<T> Default for Longest<T> {
+    fn default() -> Self {
+        Self { by_text: HashMap::new(), lengths: Vec::new() }
+    }
+}
+
+impl<T: Default> Longest<T> {
+    /// What stands at `text`, made if need be.
+    fn entry(&mut self, text: &str) -> &mut T {
+        if let Err(at) = self.lengths.binary_search_by_key(&Reverse(text.len()), |length| Reverse(*length)) {
+            self.lengths.insert(at, text.len());
+        }
+        self.by_text.entry(text.to_owned()).or_default()
+    }
+}
+
+impl Paths {
+    /// The first route with a prefix has it.
+    fn add(&mut self, prefix: &str, index: usize) {
+        if !self.by_text.contains_key(prefix) {
+            *self.entry(prefix) = index;
+        }
+    }
+
+    /// The route with the longest prefix on a segment boundary.
+    fn find(&self, path: &str) -> Option<usize> {
+        self.lengths.iter().find_map(|length| {
+            let (prefix, rest) = path.split_at_checked(*length)?;
+            let on_boundary = rest.is_empty() || rest.starts_with('/');
+            on_boundary.then(|| self.by_text.get(prefix).copied())?
+        })
+    }
+}
+
+impl Longest<Paths> {
+    /// The suffixes that a host is under by at least one label, longest first.
+    fn over(&self, host: &str) -> impl Iterator<Item = &Paths> {
+        self.lengths.iter().filter_map(move |length| {
+            let (labels, suffix) = host.split_at_checked(host.len().checked_sub(*length)?)?;
+            let is_under = labels.len() > 1 && labels.ends_with('.');
+            is_under.then(|| self.by_text.get(suffix))?
+        })
+    }
+}
 
 impl Table {
     /// Builds the table from the routes' conditions, in their order.
     pub fn new<'r>(routes: impl Iterator<Item = (&'r HostMatch, &'r str)>) -> Self {
         let mut table = Self::default();
         for (index, (host, path)) in routes.enumerate() {
-            let entry = (path.to_owned(), index);
-            match host {
-                HostMatch::Any => table.any.push(entry),
-                HostMatch::Exact(name) => table.exact.entry(name.clone()).or_default().push(entry),
-                HostMatch::Suffix(name) => match table.suffixes.iter_mut().find(|(known, _)| known == name) {
-                    Some((_, entries)) => entries.push(entry),
-                    None => table.suffixes.push((name.clone(), vec![entry])),
-                },
-            }
-        }
-        table.suffixes.sort_by_key(|(name, _)| Reverse(name.len()));
-        let lists = table.exact.values_mut().chain(table.suffixes.iter_mut().map(|(_, list)| list));
-        for list in lists.chain(std::iter::once(&mut table.any)) {
-            list.sort_by_key(|(path, _)| Reverse(path.len()));
+            let paths = match host {
+                HostMatch::Any => &mut table.any,
+                HostMatch::Exact(name) => table.exact.entry(name.clone()).or_default(),
+                HostMatch::Suffix(name) => table.suffixes.entry(name),
+            };
+            paths.add(path, index);
         }
         table
     }
 
     /// The route for a host (lower case, without port) and a raw path.
     pub fn find(&self, host: &str, path: &str) -> Option<usize> {
-        let under = |list: &[Entry]| {
-            list.iter().find(|(prefix, _)| has_prefix(path, prefix)).map(|(_, index)| *index)
-        };
         self.exact
             .get(host)
-            .and_then(|list| under(list))
-            .or_else(|| {
-                self.suffixes
-                    .iter()
-                    .filter(|(name, _)| is_under(host, name))
-                    .find_map(|(_, list)| under(list))
-            })
-            .or_else(|| under(&self.any))
+            .and_then(|paths| paths.find(path))
+            .or_else(|| self.suffixes.over(host).find_map(|paths| paths.find(path)))
+            .or_else(|| self.any.find(path))
     }
 
     /// Whether some route names this host.
     pub fn knows(&self, host: &str) -> bool {
-        self.exact.contains_key(host) || self.suffixes.iter().any(|(name, _)| is_under(host, name))
+        self.exact.contains_key(host) || self.suffixes.over(host).next().is_some()
     }
-}
-
-/// Whether `host` is a name below `suffix`, by at least one label.
-fn is_under(host: &str, suffix: &str) -> bool {
-    below(host, suffix).is_some()
 }
 
 /// The labels that stand before `.suffix`: the bucket of a virtual-hosted request.
@@ -110,5 +141,61 @@ mod tests {
         assert_eq!(table.find("x", "/q"), None);
         assert_eq!(table.find("any", "/client/%61pi"), Some(0));
         assert!(table.knows("b.a.x") && !table.knows("x") && !table.knows("any"));
+    }
+    /// What the table must find, by looking at every route.
+    fn naively(routes: &[(HostMatch, String)], host: &str, path: &str) -> Option<usize> {
+        let under = |prefix: &str| {
+            path.strip_prefix(prefix).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+        };
+        let rank = |wanted: &HostMatch| match wanted {
+            HostMatch::Exact(name) => (name == host).then_some(usize::MAX),
+            HostMatch::Suffix(name) => below(host, name).map(|_| name.len() + 1),
+            HostMatch::Any => Some(0),
+        };
+        let fitting = routes.iter().enumerate().filter(|(_, (_, prefix))| under(prefix));
+        let ranked = fitting.filter_map(|(index, (wanted, prefix))| {
+            rank(wanted).map(|host| (host, prefix.len(), Reverse(index)))
+        });
+        ranked.max().map(|(.., Reverse(index))| index)
+    }
+
+    #[test]
+    fn many_routes_are_found_as_few_are() {
+        let mut state = 1_u32;
+        let mut below_number = |limit: usize| {
+            state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+            (state >> 8) as usize % limit
+        };
+        let hosts = ["a", "b.a", "c.b.a", "aa", "b.aa", "x.c.b.a", ".a", "a.", "", "ä.a", "b.ä"];
+        let parts = ["", "/", "/p", "/p/q", "/pp", "/p/q/r", "/p/", "//", "/ä", "/ä/p", "/%70"];
+        for _ in 0..100 {
+            let routes: Vec<(HostMatch, String)> = (0..1 + below_number(8))
+                .map(|_| {
+                    let name = hosts[below_number(hosts.len())].to_owned();
+                    let host = match below_number(3) {
+                        0 => HostMatch::Any,
+                        1 => HostMatch::Exact(name),
+                        _ => HostMatch::Suffix(name),
+                    };
+                    (host, parts[below_number(parts.len())].to_owned())
+                })
+                .collect();
+            let table = Table::new(routes.iter().map(|(host, path)| (host, path.as_str())));
+            for host in hosts {
+                for first in parts {
+                    for second in parts {
+                        let path = format!("{first}{second}");
+                        let expected = naively(&routes, host, &path);
+                        assert_eq!(table.find(host, &path), expected, "{routes:?} {host} {path}");
+                    }
+                }
+                let named = routes.iter().any(|(wanted, _)| match wanted {
+                    HostMatch::Any => false,
+                    HostMatch::Exact(name) => name == host,
+                    HostMatch::Suffix(name) => below(host, name).is_some(),
+                });
+                assert_eq!(table.knows(host), named, "{routes:?} {host}");
+            }
+        }
     }
 }

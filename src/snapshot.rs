@@ -8,6 +8,7 @@ mod tls;
 use std::collections::HashMap;
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering::Relaxed};
 use std::time::Duration;
 
 use prometheus_client::metrics::counter::Counter;
@@ -121,6 +122,8 @@ pub struct RouteMeters {
     pub sent: Counter,
     /// How far the upstream's clock is ahead, once it is known.
     pub clock_skew: Late,
+    /// The second of the epoch in which it was last looked at.
+    clock_looked_at: AtomicI64,
     /// Calls that all rules let pass.
     pub allowed: Counter,
     /// Calls that passed because the route learns.
@@ -130,6 +133,11 @@ pub struct RouteMeters {
 }
 
 impl RouteMeters {
+    /// Whether the upstream's clock was not looked at in this second of the epoch yet.
+    pub fn clock_is_due(&self, second: i64) -> bool {
+        self.clock_looked_at.load(Relaxed) != second && self.clock_looked_at.swap(second, Relaxed) != second
+    }
+
     /// Counts what policy said.
     pub fn decided(&self, decision: Decision) {
         let meter = match decision {
@@ -395,6 +403,7 @@ fn meters(metrics: &Metrics, route: &config::Route) -> RouteMeters {
         received: metrics.received.get_or_create(&label).clone(),
         sent: metrics.sent.get_or_create(&label).clone(),
         clock_skew: Late::new(&metrics.clock_skew, &route.name),
+        clock_looked_at: AtomicI64::new(i64::MIN),
         allowed: decisions("allow"),
         learnt: decisions("learn"),
         denied: decisions("deny"),

@@ -76,7 +76,7 @@ fn tree(folder: &Path, found: &mut Vec<String>) {
 #[test]
 fn the_map_names_what_exists() {
     let mut files = Vec::new();
-    for folder in ["src", "tests", "docs", "config", "examples"] {
+    for folder in ["src", "tests", "docs", "config", "examples", "benches"] {
         files.push(format!("{folder}/"));
         tree(&root().join(folder), &mut files);
     }

@@ -4,14 +4,10 @@
 //! The order of the fields is the order of the line. Absent values are left out. No header, query or body enters an
 //! event, and no secret or signature: parameters come only through [`super::parameters`].
 
-use std::borrow::Cow;
-
 use jiff::Timestamp;
-use serde::Serialize;
-use serde::ser::{SerializeMap, SerializeSeq, Serializer};
 
 use super::id;
-use super::line::cut;
+use super::line::{Object, cut};
 use super::parameters::Parameters;
 
 /// The version of the line's shape: readers refuse a major version that they do not know.
@@ -26,8 +22,7 @@ const RESOURCES: usize = 64 << 10;
 const ASKS: usize = 16 << 10;
 
 /// Which of the two lines of a call.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Default, Serialize)]
-#[serde(rename_all = "lowercase")]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
 pub enum Kind {
     /// Durable before the first byte goes upstream; for calls that are not known to be reads.
     Intent,
@@ -36,8 +31,18 @@ pub enum Kind {
     Outcome,
 }
 
+impl Kind {
+    /// As it stands in a line.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Intent => "intent",
+            Self::Outcome => "outcome",
+        }
+    }
+}
+
 /// What kind of caller it was.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Default, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
 pub enum IdentityType {
     /// A configured client.
     Client,
@@ -46,6 +51,17 @@ pub enum IdentityType {
     /// None of the route's clients, or the call did not get that far.
     #[default]
     Unknown,
+}
+
+impl IdentityType {
+    /// As it stands in a line.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Client => "Client",
+            Self::Anonymous => "Anonymous",
+            Self::Unknown => "Unknown",
+        }
+    }
 }
 
 /// Who called.
@@ -62,8 +78,7 @@ pub struct Identity<'a> {
 }
 
 /// What policy said.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "lowercase")]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Decision {
     /// It may pass.
     Allow,
@@ -174,60 +189,87 @@ pub struct Additional<'a> {
     pub asks: &'a [String],
 }
 
-/// A map whose absent values are left out.
-struct Fields<M>(M);
-
-impl<M: SerializeMap> Fields<M> {
-    fn put(&mut self, name: &'static str, value: &(impl Serialize + ?Sized)) -> Result<(), M::Error> {
-        self.0.serialize_entry(name, value)
-    }
-
-    fn maybe(&mut self, name: &'static str, value: Option<impl Serialize>) -> Result<(), M::Error> {
-        value.map_or(Ok(()), |value| self.put(name, &value))
-    }
-
-    fn text(&mut self, name: &'static str, value: Option<&str>) -> Result<(), M::Error> {
-        self.maybe(name, value.map(|value| cut(value, TEXT)))
-    }
-}
-
-impl Serialize for Event<'_> {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let mut fields = Fields(serializer.serialize_map(None)?);
-        fields.put("eventVersion", VERSION)?;
-        fields.put("eventTime", &format_args!("{:.6}", self.time))?;
-        fields.put("eventID", &format_args!("{}", id::at(self.time).hyphenated()))?;
-        fields.put("requestID", &cut(self.request_id, TEXT))?;
+impl Event<'_> {
+    /// Writes the fields of the line.
+    pub(super) fn write(&self, line: &mut Object<'_>) {
+        line.text("eventVersion", VERSION);
+        line.spelled("eventTime", format_args!("{:.6}", self.time));
+        line.spelled("eventID", id::at(self.time).hyphenated());
+        line.text("requestID", &cut(self.request_id, TEXT));
         // What CloudTrail gives to events that are not its own.
-        fields.put("eventType", "ActivityLog")?;
-        fields.put("eventCategory", "ActivityAuditLog")?;
-        fields.put("eventSource", &cut(self.source, TEXT))?;
-        fields.put("eventName", &cut(self.name, TEXT))?;
-        fields.text("awsRegion", self.region)?;
-        fields.put("sourceIPAddress", &cut(self.source_ip, TEXT))?;
-        fields.text("userAgent", self.user_agent)?;
-        fields.put("userIdentity", &self.identity)?;
-        fields.put("readOnly", &self.read_only)?;
-        fields.maybe("requestParameters", self.parameters.filter(|found| !found.is_empty()))?;
+        line.text("eventType", "ActivityLog");
+        line.text("eventCategory", "ActivityAuditLog");
+        line.text("eventSource", &cut(self.source, TEXT));
+        line.text("eventName", &cut(self.name, TEXT));
+        line.maybe("awsRegion", self.region, TEXT);
+        line.text("sourceIPAddress", &cut(self.source_ip, TEXT));
+        line.maybe("userAgent", self.user_agent, TEXT);
+        line.object("userIdentity", |line| self.identity.write(line));
+        line.value("readOnly", self.read_only);
+        if let Some(parameters) = self.parameters.filter(|found| !found.is_empty()) {
+            line.object("requestParameters", |line| parameters.write(line));
+        }
         let (listed, omitted) = fitting(self.resources, RESOURCES);
         if !listed.is_empty() {
-            fields.put("resources", &Resources(listed))?;
+            line.objects("resources", listed, |name, line| line.text("name", &cut(name, RESOURCE)));
         }
-        fields.text("errorCode", self.error_code)?;
-        fields.text("errorMessage", self.error_message)?;
-        fields.put("additionalEventData", &Ours(self.kind, &self.additional, omitted))?;
-        fields.0.end()
+        line.maybe("errorCode", self.error_code, TEXT);
+        line.maybe("errorMessage", self.error_message, TEXT);
+        line.object("additionalEventData", |line| self.additional.write(self.kind, omitted, line));
     }
 }
 
-impl Serialize for Identity<'_> {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let mut fields = Fields(serializer.serialize_map(None)?);
-        fields.put("type", &self.kind)?;
-        fields.text("userName", self.name)?;
-        fields.text("proof", self.proof)?;
-        fields.text("accessKeyId", self.access_key)?;
-        fields.0.end()
+#[cfg(test)]
+impl Event<'_> {
+    /// The line, as far as it is the event's.
+    pub(crate) fn json(&self) -> String {
+        String::from_utf8_lossy(&super::line::of(|line| self.write(line))).into_owned() + "}"
+    }
+}
+
+impl Identity<'_> {
+    fn write(&self, line: &mut Object<'_>) {
+        line.text("type", self.kind.word());
+        line.maybe("userName", self.name, TEXT);
+        line.maybe("proof", self.proof, TEXT);
+        line.maybe("accessKeyId", self.access_key, TEXT);
+    }
+}
+
+impl Additional<'_> {
+    /// The fields of `additionalEventData`; `omitted` resources were left out.
+    fn write(&self, kind: Kind, omitted: usize, line: &mut Object<'_>) {
+        line.text("record", kind.word());
+        line.maybe("route", self.route, TEXT);
+        line.maybe("operation", self.operation, TEXT);
+        line.maybe("credential", self.credential, TEXT);
+        line.maybe("accessKeyId", self.access_key, TEXT);
+        line.maybe("scheme", self.scheme, TEXT);
+        line.maybe("decision", self.decision.map(Decision::word), TEXT);
+        line.maybe("rule", self.rule, TEXT);
+        line.maybe("cause", self.cause, TEXT);
+        line.maybe("upstream", self.upstream, TEXT);
+        line.maybe("method", self.method, TEXT);
+        line.maybe_value("status", self.status);
+        line.maybe_value("upstreamStatus", self.upstream_status);
+        line.maybe_value("bytesIn", self.bytes_in);
+        line.maybe_value("bytesOut", self.bytes_out);
+        line.millis("queueMs", self.queue_ms);
+        line.maybe_value("signUs", self.sign_us);
+        line.millis("firstByteMs", self.first_byte_ms);
+        line.millis("totalMs", self.total_ms);
+        line.maybe("upstreamRequestId", self.upstream_request_id, TEXT);
+        line.maybe_value("attempts", self.attempts);
+        line.maybe_value("polls", self.polls);
+        line.maybe("ended", self.ended, TEXT);
+        line.maybe("stringToSignSha256", self.string_to_sign, TEXT);
+        line.maybe("traceId", self.trace, TEXT);
+        let (asks, untold) = fitting(self.asks, ASKS);
+        if !asks.is_empty() {
+            line.texts("asks", asks.iter().map(String::as_str));
+        }
+        line.maybe_value("asksOmitted", (untold > 0).then_some(untold));
+        line.maybe_value("resourcesOmitted", (omitted > 0).then_some(omitted));
     }
 }
 
@@ -240,65 +282,6 @@ fn fitting<T: AsRef<str>>(texts: &[T], mut room: usize) -> (&[T], usize) {
     });
     let count = fits.count();
     (&texts[..count], texts.len() - count)
-}
-
-/// `[{"name":…},…]`.
-struct Resources<'a>(&'a [&'a str]);
-
-impl Serialize for Resources<'_> {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        #[derive(Serialize)]
-        struct Resource<'a> {
-            name: Cow<'a, str>,
-        }
-        let mut list = serializer.serialize_seq(Some(self.0.len()))?;
-        for name in self.0 {
-            list.serialize_element(&Resource { name: cut(name, RESOURCE) })?;
-        }
-        list.end()
-    }
-}
-
-/// `additionalEventData`: kind, the rest, and how many resources were left out.
-struct Ours<'a>(Kind, &'a Additional<'a>, usize);
-
-impl Serialize for Ours<'_> {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let Self(kind, ours, omitted) = self;
-        let mut fields = Fields(serializer.serialize_map(None)?);
-        fields.put("record", kind)?;
-        fields.text("route", ours.route)?;
-        fields.text("operation", ours.operation)?;
-        fields.text("credential", ours.credential)?;
-        fields.text("accessKeyId", ours.access_key)?;
-        fields.text("scheme", ours.scheme)?;
-        fields.maybe("decision", ours.decision)?;
-        fields.text("rule", ours.rule)?;
-        fields.text("cause", ours.cause)?;
-        fields.text("upstream", ours.upstream)?;
-        fields.text("method", ours.method)?;
-        fields.maybe("status", ours.status)?;
-        fields.maybe("upstreamStatus", ours.upstream_status)?;
-        fields.maybe("bytesIn", ours.bytes_in)?;
-        fields.maybe("bytesOut", ours.bytes_out)?;
-        fields.maybe("queueMs", ours.queue_ms)?;
-        fields.maybe("signUs", ours.sign_us)?;
-        fields.maybe("firstByteMs", ours.first_byte_ms)?;
-        fields.maybe("totalMs", ours.total_ms)?;
-        fields.text("upstreamRequestId", ours.upstream_request_id)?;
-        fields.maybe("attempts", ours.attempts)?;
-        fields.maybe("polls", ours.polls)?;
-        fields.text("ended", ours.ended)?;
-        fields.text("stringToSignSha256", ours.string_to_sign)?;
-        fields.text("traceId", ours.trace)?;
-        let (asks, untold) = fitting(ours.asks, ASKS);
-        if !asks.is_empty() {
-            fields.put("asks", asks)?;
-        }
-        fields.maybe("asksOmitted", (untold > 0).then_some(untold))?;
-        fields.maybe("resourcesOmitted", (*omitted > 0).then_some(omitted))?;
-        fields.0.end()
-    }
 }
 
 #[cfg(test)]

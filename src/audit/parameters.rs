@@ -9,12 +9,10 @@ use std::borrow::Cow;
 use std::fmt::Write as _;
 use std::sync::Arc;
 
-use serde::Serialize;
-use serde::ser::{SerializeMap, Serializer};
 use uuid::Uuid;
 use zeroize::Zeroizing;
 
-use super::line::cut;
+use super::line::{Object, cut, nested, quoted};
 use crate::secret::Secret;
 use crate::sign::digest::MacSha256;
 
@@ -258,44 +256,42 @@ fn is_of_an_id(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || b"-_.:,/".contains(&byte)
 }
 
-impl Serialize for Value<'_> {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        match self {
-            Self::Plain(text) => serializer.serialize_str(text),
-            Self::Hashed { length, hash } => {
-                let mut map = serializer.serialize_map(Some(2))?;
-                map.serialize_entry("length", length)?;
-                map.serialize_entry("hash", &format_args!("{:016x}", u64::from_be_bytes(*hash)))?;
-                map.end()
-            }
-        }
-    }
-}
-
 /// The name under which the count of further parameters stands; no API has a parameter of this name.
 const OMITTED: &str = "(omitted)";
 
-impl Serialize for Parameters {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let mut map = serializer.serialize_map(None)?;
+impl Parameters {
+    /// Writes one field for each.
+    pub(super) fn write(&self, line: &mut Object<'_>) {
         for (name, value) in self.iter() {
-            map.serialize_entry(name, &value)?;
+            line.stranger(name, |out| match value {
+                Value::Plain(text) => quoted(text, out),
+                Value::Hashed { length, hash } => nested(out, |object| {
+                    object.value("length", length);
+                    object.spelled("hash", format_args!("{:016x}", u64::from_be_bytes(hash)));
+                }),
+            });
         }
         if self.omitted > 0 {
-            map.serialize_entry(OMITTED, &self.omitted)?;
+            line.value(OMITTED, self.omitted);
         }
-        map.end()
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::audit::line;
+
+    fn value(found: &Parameters) -> serde_json::Value {
+        let mut text = line::of(|line| found.write(line));
+        text.push(b'}');
+        serde_json::from_slice(&text).unwrap_or_default()
+    }
 
     fn shown(family: Family, pairs: &[(&str, &str)], hasher: &Hasher) -> serde_json::Value {
         let pairs = pairs.iter().map(|(name, value)| (name.as_bytes(), value.as_bytes()));
         let found = Parameters::of(family, pairs.clone(), hasher);
-        let shown = serde_json::to_value(&found).unwrap_or_default();
+        let shown = value(&found);
         // The room of earlier ones tells nothing of them.
         let mut again = Parameters::of(Family::S3, [(&b"key"[..], &b"earlier"[..]); 3], hasher);
         again.note(family, pairs, hasher);

@@ -109,7 +109,7 @@ pub struct Record {
     /// What policy said.
     pub decision: Option<Decision>,
     /// The rule that decided, as it stands in the configuration.
-    pub rule: Arc<str>,
+    pub rule: Option<Arc<str>>,
     /// The rules that admit the call, where the route learns.
     pub asks: Vec<String>,
     /// The status that the caller got; 0 when it left before.
@@ -148,41 +148,98 @@ pub struct Record {
     pub upstream_ms: f64,
 }
 
+impl Default for Record {
+    /// The record of nothing.
+    fn default() -> Self {
+        Self::blank(Instant::now())
+    }
+}
+
 impl Record {
     /// The record of a call that arrives now.
     pub fn open(source: impl Display, method: &str, agent: Option<&[u8]>) -> Self {
-        Self::blank(Instant::now()).reopen(source, method, agent)
+        let mut record = Self::default();
+        record.reopen(source, method, agent);
+        record
     }
 
-    /// The record of a call that arrives now, in the room of one that is over. Nothing of that is left.
-    #[must_use]
-    pub fn reopen(self, source: impl Display, method: &str, agent: Option<&[u8]>) -> Self {
-        let mut record = Self {
-            request_id: emptied(self.request_id),
-            source: emptied(self.source),
-            agent: emptied(self.agent),
-            method: emptied(self.method),
-            local_key: emptied(self.local_key),
-            operation: emptied(self.operation),
-            call: emptied(self.call),
-            parameters: self.parameters,
-            resources: self.resources,
-            upstream_request_id: emptied(self.upstream_request_id),
-            ..Self::blank(Instant::now())
-        };
-        record.parameters.clear();
-        record.parameters.shrink_to(KEPT);
-        record.resources.truncate(1);
-        record.resources.iter_mut().for_each(|resource| *resource = emptied(std::mem::take(resource)));
-        record.arrived = Timestamp::now();
+    /// Becomes the record of a call that arrives now. Nothing of the one before is left but its room.
+    pub fn reopen(&mut self, source: impl Display, method: &str, agent: Option<&[u8]>) {
+        let room = [
+            &mut self.request_id,
+            &mut self.source,
+            &mut self.agent,
+            &mut self.method,
+            &mut self.local_key,
+            &mut self.operation,
+            &mut self.call,
+            &mut self.upstream_request_id,
+        ];
+        room.into_iter().for_each(empty);
+        self.parameters.clear();
+        self.parameters.shrink_to(KEPT);
+        self.resources.truncate(1);
+        self.resources.iter_mut().for_each(empty);
+        self.blanked(Instant::now());
+        self.arrived = Timestamp::now();
         let mut id = Uuid::encode_buffer();
-        record.request_id.push_str(id::at(record.arrived).hyphenated().encode_lower(&mut id));
-        let _ = write!(record.source, "{source}");
+        self.request_id.push_str(id::at(self.arrived).hyphenated().encode_lower(&mut id));
+        let _ = write!(self.source, "{source}");
         if let Some(agent) = agent {
-            record.agent.push_str(&cut(&String::from_utf8_lossy(agent), AGENT));
+            self.agent.push_str(&cut(&String::from_utf8_lossy(agent), AGENT));
         }
-        record.method.extend(method.chars().take(METHOD));
-        record
+        self.method.extend(method.chars().take(METHOD));
+    }
+
+    /// Blanks everything that is no room. The pattern names every field, so that none is forgotten.
+    fn blanked(&mut self, now: Instant) {
+        let Self {
+            arrived,
+            started,
+            request_id: _,
+            source: _,
+            agent: _,
+            method: _,
+            place,
+            who,
+            local_key: _,
+            operation: _,
+            call: _,
+            read_only,
+            parameters: _,
+            resources: _,
+            decision,
+            rule,
+            asks,
+            status,
+            upstream_status,
+            upstream_request_id: _,
+            error,
+            message,
+            upstream_error,
+            cause,
+            ended,
+            attempts,
+            polls,
+            trace,
+            string_to_sign,
+            bytes_in,
+            bytes_out,
+            queue_ms,
+            sign_us,
+            upstream_ms,
+        } = self;
+        (*arrived, *started) = (Timestamp::UNIX_EPOCH, now);
+        (*place, *who, *read_only, *decision) = (None, Who::Unknown, false, None);
+        *rule = None;
+        *asks = Vec::new();
+        (*status, *upstream_status) = (0, None);
+        (*error, *message, *upstream_error) = ("", String::new(), None);
+        (*cause, *ended) = (String::new(), "");
+        (*attempts, *polls) = (0, 0);
+        (*trace, *string_to_sign) = (None, None);
+        (*bytes_in, *bytes_out) = (0, 0);
+        (*queue_ms, *sign_us, *upstream_ms) = (0.0, 0, 0.0);
     }
 
     fn blank(started: Instant) -> Self {
@@ -202,7 +259,7 @@ impl Record {
             parameters: Parameters::default(),
             resources: Vec::new(),
             decision: None,
-            rule: Arc::default(),
+            rule: None,
             asks: Vec::new(),
             status: 0,
             upstream_status: None,
@@ -222,13 +279,6 @@ impl Record {
             sign_us: 0,
             upstream_ms: 0.0,
         }
-    }
-
-    /// Takes everything, and leaves the record of nothing.
-    #[must_use]
-    pub fn take(&mut self) -> Self {
-        let blank = Self::blank(self.started);
-        std::mem::replace(self, blank)
     }
 
     /// The call is about this, and about nothing that was said before.
@@ -300,7 +350,7 @@ impl Record {
             access_key: place.and_then(|place| place.access_key.as_deref()),
             scheme: place.map(|place| place.scheme),
             decision: self.decision,
-            rule: present(&self.rule),
+            rule: self.rule.as_deref().and_then(present),
             upstream: place.map(|place| &*place.upstream),
             method: present(&self.method),
             trace: trace.as_deref(),
@@ -363,11 +413,10 @@ impl Record {
     }
 }
 
-/// The text's room without the text, unless it is large.
-fn emptied(mut text: String) -> String {
+/// Leaves a text's room without the text, unless it is large.
+fn empty(text: &mut String) {
     text.clear();
     text.shrink_to(KEPT);
-    text
 }
 
 fn present(text: &str) -> Option<&str> {

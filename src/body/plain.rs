@@ -21,20 +21,20 @@ use crate::sign::chunked::{DecodeError, Decoder, Trailer, TrailerFault};
 /// What a caller stated of its body, to be checked as it flows.
 #[derive(Default)]
 pub struct Checks {
-    sha256: Option<(Sha256, [u8; 32])>,
-    md5: Option<(Md5, [u8; 16])>,
+    sha256: Option<Box<(Sha256, [u8; 32])>>,
+    md5: Option<Box<(Md5, [u8; 16])>>,
     checksums: Vec<(Checksum, Option<String>)>,
 }
 
 impl Checks {
     /// The body has this SHA-256 (`x-amz-content-sha256`).
     pub fn sha256(&mut self, expected: [u8; 32]) {
-        self.sha256 = Some((Sha256::new(), expected));
+        self.sha256 = Some((Sha256::new(), expected).into());
     }
 
     /// The body has this MD5 (`Content-MD5`).
     pub fn md5(&mut self, expected: [u8; 16]) {
-        self.md5 = Some((Md5::new(), expected));
+        self.md5 = Some((Md5::new(), expected).into());
     }
 
     /// The body has this checksum (`x-amz-checksum-*`), or the one that its trailer will state.
@@ -47,11 +47,11 @@ impl Checks {
     }
 
     fn update(&mut self, data: &[u8]) {
-        if let Some((hash, _)) = &mut self.sha256 {
-            hash.update(data);
+        if let Some(sha256) = &mut self.sha256 {
+            sha256.0.update(data);
         }
-        if let Some((hash, _)) = &mut self.md5 {
-            hash.update(data);
+        if let Some(md5) = &mut self.md5 {
+            md5.0.update(data);
         }
         for (checksum, _) in &mut self.checksums {
             checksum.update(data);
@@ -60,10 +60,10 @@ impl Checks {
 
     /// Whether everything holds, given the trailers that came.
     fn finish(self, trailers: &[Trailer]) -> Result<(), Reason> {
-        if self.sha256.is_some_and(|(hash, expected)| hash.finalize()[..] != expected[..]) {
+        if self.sha256.is_some_and(|check| check.0.finalize()[..] != check.1[..]) {
             return Err(Reason::DigestMismatch);
         }
-        if self.md5.is_some_and(|(hash, expected)| hash.finalize()[..] != expected[..]) {
+        if self.md5.is_some_and(|check| check.0.finalize()[..] != check.1[..]) {
             return Err(Reason::ChecksumMismatch("Content-MD5"));
         }
         for (checksum, expected) in self.checksums {
@@ -131,6 +131,11 @@ impl Plain {
     /// The length of its meaning in bytes, when known.
     pub fn length(&self) -> Option<u64> {
         self.length
+    }
+
+    /// Whether it is empty and nothing is stated of it.
+    pub fn is_absent(&self) -> bool {
+        self.length == Some(0) && self.checks.as_ref().is_none_or(Checks::is_empty)
     }
 
     /// Forgets the checksums that headers stated; those of a trailer stay.

@@ -150,7 +150,7 @@ mod tests {
     fn used(events: &[Event<'_>]) -> Used {
         let mut used = Used::default();
         for event in events {
-            let text = serde_json::to_string(event).unwrap();
+            let text = event.json();
             used.add(&Line::read(text.as_bytes()).unwrap());
         }
         used

@@ -18,7 +18,7 @@ use std::ffi::OsString;
 use std::fmt;
 
 use jiff::Timestamp;
-use zeroize::{Zeroize, Zeroizing};
+use zeroize::Zeroizing;
 
 use crate::config::{Credential, CredentialSource, SecretRef};
 use crate::secret::{Key, Secret};
@@ -218,7 +218,8 @@ fn is_telling(name: &str) -> bool {
     name.len() <= 64 && upper != lower
 }
 
-/// A buffer that never grows, so that no copy of a value stays behind in freed memory.
+/// Reads into a buffer that never grows, so that no copy of a value stays behind in freed memory. It is wiped when it is
+/// dropped; what is given back takes as much memory as the value is long.
 fn read_all(from: &mut dyn std::io::Read) -> std::io::Result<Option<Bytes>> {
     let mut bytes = Zeroizing::new(vec![0; MAX_VALUE + 1]);
     let mut len = 0;
@@ -233,9 +234,7 @@ fn read_all(from: &mut dyn std::io::Read) -> std::io::Result<Option<Bytes>> {
             return Ok(None);
         }
     }
-    bytes[len..].zeroize();
-    bytes.truncate(len);
-    Ok(Some(bytes))
+    Ok(Some(Zeroizing::new(bytes[..len].to_vec())))
 }
 
 #[cfg(test)]

@@ -8,30 +8,35 @@ use std::sync::Arc;
 use http::HeaderMap;
 use http::response::Parts;
 
+use crate::audit::Who;
 use crate::audit::event::Kind;
-use crate::audit::{Record, Recorder, Who};
 use crate::live::Reporter;
 use crate::metrics::{Answered, Metrics, RefusedLabels, RejectedLabels};
 use crate::reason::Reason;
 use crate::snapshot::Route;
 use crate::trace::Trace;
 
-use super::Gateway;
 use super::quota::Places;
 use super::rejection::Rejection;
-use super::room::Room;
+use super::room::Kept;
+use super::scribe::Scribe;
 use super::watch;
+
+/// Where the ends of all calls of a worker are made known.
+pub(super) struct Office {
+    pub(super) scribe: Scribe,
+    pub(super) metrics: Arc<Metrics>,
+    /// Tells those who watch.
+    pub(super) reporter: Reporter,
+}
 
 /// A call from its arrival to the last byte of its answer.
 pub(super) struct Call {
     /// What is known of it.
-    pub(super) record: Record,
-    recorder: Recorder,
-    room: Rc<Room>,
+    pub(super) record: Kept,
+    office: Rc<Office>,
     route: Option<Arc<Route>>,
     places: Option<Places>,
-    metrics: Arc<Metrics>,
-    reporter: Reporter,
     /// An error answer that is on its way.
     rejection: Option<Rejection>,
 }
@@ -39,20 +44,10 @@ pub(super) struct Call {
 impl Call {
     /// A call of which this is known. Its end is reported, and its trace goes on; where traces are exported and it is
     /// in none, one begins.
-    pub(super) fn open(mut record: Record, headers: &HeaderMap, gateway: &Gateway) -> Self {
-        let Gateway { scribe, metrics, reporter, room, .. } = gateway;
+    pub(super) fn open(mut record: Kept, headers: &HeaderMap, office: &Rc<Office>) -> Self {
         let continued = Trace::continued(headers);
-        record.trace = continued.or_else(|| reporter.is_exported().then(Trace::begun));
-        Self {
-            record,
-            recorder: scribe.recorder.clone(),
-            room: room.clone(),
-            route: None,
-            places: None,
-            metrics: metrics.clone(),
-            reporter: reporter.clone(),
-            rejection: None,
-        }
+        record.trace = continued.or_else(|| office.reporter.is_exported().then(Trace::begun));
+        Self { record, office: office.clone(), route: None, places: None, rejection: None }
     }
 
     /// The call has found its route.
@@ -107,7 +102,7 @@ impl Call {
         self.record.error = reason.code();
         self.record.message = reason.message().into_owned();
         let label = RefusedLabels { route: self.record.route().to_owned(), reason: reason.code() };
-        self.metrics.refused.get_or_create(&label).inc();
+        self.office.metrics.refused.get_or_create(&label).inc();
     }
 }
 
@@ -116,10 +111,11 @@ impl Drop for Call {
         let rejection = self.rejection.take();
         self.record.upstream_error = rejection.as_ref().and_then(Rejection::code);
         let record = &self.record;
-        record.tell(Kind::Outcome, |event| self.recorder.outcome(event));
+        let Office { scribe, metrics, reporter } = &*self.office;
+        record.tell(Kind::Outcome, |event| scribe.recorder.outcome(event));
         match &self.route {
             Some(route) => route.meters.requests.count(&record.method, record.status),
-            None => Answered::new(&self.metrics.requests, "", "").count(&record.method, record.status),
+            None => Answered::new(&metrics.requests, "", "").count(&record.method, record.status),
         }
         if let Some(route) = &self.route {
             route.meters.inflight.dec();
@@ -131,11 +127,10 @@ impl Drop for Call {
             route.meters.sent.inc_by(record.bytes_out);
             if let Some(reason) = rejection.as_ref().and_then(Rejection::reason) {
                 let label = RejectedLabels { route: record.route().to_owned(), reason };
-                self.metrics.rejected.get_or_create(&label).inc();
+                metrics.rejected.get_or_create(&label).inc();
             }
-            watch::count(&self.reporter, route, record);
+            watch::count(reporter, route, record);
         }
-        self.reporter.publish(|| watch::call(record));
-        self.room.keep_record(&mut self.record);
+        reporter.publish(|| watch::call(record));
     }
 }

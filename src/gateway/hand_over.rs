@@ -60,7 +60,7 @@ pub(super) async fn offer(
     // The redirect is leave to do this call: it is judged as if it went through here.
     desk.judge(&operation)?;
     let record = &mut *desk.record;
-    way.gateway.scribe.ready_for(record).await?;
+    way.gateway.office.scribe.ready_for(record).await?;
     draft.headers = signed_headers(&draft.headers);
     if draft.method == Method::GET && size(way, &draft, record).await.is_none_or(|size| size < rule.from) {
         return Ok(None);

@@ -105,7 +105,7 @@ impl Gateway {
         };
         if is_cloudstack_form(&asking) {
             // Refusals that are still to come are told in the form that the form asks for.
-            self.read_form(asking, &mut inflow, progress).await?;
+            Box::pin(self.read_form(asking, &mut inflow, progress)).await?;
         }
         let (identity, cover) = proved.unzip();
         if let Some(Identity { client, proof, .. }) = &identity {
@@ -294,7 +294,7 @@ fn covered(verified: &Verified<'_>, head: &Parts) -> Result<Cover, Reason> {
     };
     let verifier = match stated.and_then(ChunkMode::from_token) {
         Some(mode @ (ChunkMode::Signed | ChunkMode::SignedTrailer)) => {
-            Some(verified.chunk_verifier(mode).ok_or_else(bad)?)
+            Some(verified.chunk_verifier(mode).ok_or_else(bad)?.into())
         }
         Some(ChunkMode::UnsignedTrailer) | None => None,
     };

@@ -40,7 +40,7 @@ impl Desk<'_> {
         operation.call_label().clone_into(&mut record.call);
         record.read_only = operation.access == Access::Read;
         record.decision = Some(decision.verdict);
-        record.rule = decision.rule.clone();
+        record.rule = Some(decision.rule.clone());
         record.is_about(&decision.ask.resource);
         let others = operation.asks().map(|ask| &ask.resource);
         for other in others.filter(|resource| !resource.is_empty()) {

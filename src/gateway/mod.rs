@@ -27,6 +27,7 @@ mod watch;
 use std::cell::{Cell, RefCell};
 use std::fmt::Write as _;
 use std::panic::AssertUnwindSafe;
+use std::pin::{Pin, pin};
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -59,7 +60,7 @@ use crate::sign::{Scratch, Signer, Stages};
 use crate::snapshot::{Route, Snapshot};
 use crate::trace::TRACEPARENT;
 use crate::upstream::{Answer, Pools};
-use call::Call;
+use call::{Call, Office};
 use identify::{Asking, Caller, use_up};
 use judge::Desk;
 use received::Received;
@@ -88,16 +89,13 @@ impl Connection {
 /// One worker's gateway. Nothing in it is shared with other workers but the snapshot, the record and the metrics.
 pub struct Gateway {
     world: Arc<ArcSwap<Snapshot>>,
-    scribe: Scribe,
-    metrics: Arc<Metrics>,
+    office: Rc<Office>,
     pools: Pools,
     scratch: RefCell<Scratch>,
     arena: RefCell<Arena>,
     store: Store,
     /// Turns true when the gateway drains: nothing is waited for any longer.
     draining: tokio_watch::Receiver<bool>,
-    /// What those who watch are told through.
-    reporter: Reporter,
     room: Rc<Room>,
 }
 
@@ -155,7 +153,8 @@ impl Gateway {
     ) -> Self {
         let (pools, scratch) = (Pools::default(), RefCell::default());
         let (arena, room) = (RefCell::default(), Rc::default());
-        Self { world, scribe, metrics, pools, scratch, arena, store, draining, reporter, room }
+        let office = Office { scribe, metrics, reporter }.into();
+        Self { world, office, pools, scratch, arena, store, draining, room }
     }
 
     /// Answers a request, whatever it is; never an error.
@@ -167,13 +166,16 @@ impl Gateway {
         let headers = request.headers();
         let agent = headers.get(USER_AGENT).map(HeaderValue::as_bytes);
         let record = self.room.record(&connection.peer, request.method().as_str(), agent);
-        let call = Call::open(record, headers, self);
+        let call = Call::open(record, headers, &self.office);
         let meter = self.room.meter();
         let mut progress = Progress { call, protocol: Protocol::Problem, meter: meter.clone(), close: false };
         let in_progress = InProgress::on(connection);
         // A defect in here costs its own request an error 500, not the worker its other connections.
-        let answer =
-            AssertUnwindSafe(self.forward(request, &in_progress.0, &mut progress)).catch_unwind().await;
+        let answer = {
+            // Pinned where it is made, so that it is not moved any more: it is the largest thing of a call.
+            let forward = pin!(self.forward(request, &in_progress.0, &mut progress));
+            AssertUnwindSafe(forward).catch_unwind().await
+        };
         progress.call.record.bytes_in = progress.meter.bytes.get();
         let answer = match answer {
             Ok(Ok(Outcome::Pass(answer))) => self.pass(answer, progress),
@@ -216,7 +218,7 @@ impl Gateway {
         let way = Way { gateway: self, route, signer, limits: &world.limits, meter: &progress.meter };
         let record = &mut progress.call.record;
         let mut desk =
-            Desk { route, client, hasher: &self.scribe.hasher, record, headers: self.room.headers() };
+            Desk { route, client, hasher: &self.office.scribe.hasher, record, headers: self.room.headers() };
         if let Some(rule) = route.hand_over
             && let Some(redirect) = Box::pin(hand_over::offer(rule, &way, &inbound, &head, &mut desk)).await?
         {
@@ -232,7 +234,7 @@ impl Gateway {
         filter::prepare(route, &operation, &mut draft.headers);
         let tls = world.listeners[connection.listener].tls.is_some();
         let follow = jobs::Follow::plan(route, &head, tls, &operation.ask.name, &mut draft, &content)?;
-        self.scribe.ready_for(record).await?;
+        self.office.scribe.ready_for(record).await?;
         if operation.access != Access::Read {
             use_up(signature.as_ref(), &world, route)?;
         }
@@ -261,7 +263,7 @@ impl Way<'_> {
         let mut digest = None;
         let observe = |stages: &Stages<'_>| {
             digest = Some(sha256(stages.string_to_sign));
-            watch::sign(&gateway.reporter, route, &record.request_id, stages);
+            watch::sign(&gateway.office.reporter, route, &record.request_id, stages);
         };
         // Given back before anything is waited for: the next request of this worker signs with it meanwhile.
         let signed = {
@@ -278,14 +280,17 @@ impl Way<'_> {
         }
         let sending = Instant::now();
         let pool = gateway.pools.of(&route.endpoint);
-        let sent = pool.send(signed, limits.connect_timeout);
+        let sent = pin!(pool.send(signed, limits.connect_timeout));
         let answer = answered_in_time(sent, limits.response_timeout, meter).await;
         record.upstream_ms += millis(sending);
         route.meters.upstream_duration.observe(sending.elapsed().as_secs_f64());
         // A body that failed on the caller's side took the upstream's connection with it: the cause is the answer.
         let answer = answer.map_err(|reason| meter.failed.borrow_mut().take().unwrap_or(reason))?;
         record.answered(answer.response.status().as_u16(), request_id(answer.response.headers()));
-        if let Some(skew) = respond::clock_skew(answer.response.headers(), Timestamp::now()) {
+        let now = Timestamp::now();
+        if route.meters.clock_is_due(now.as_second())
+            && let Some(skew) = respond::clock_skew(answer.response.headers(), now)
+        {
             route.meters.clock_skew.set(skew);
         }
         // The connection of an answer that could be read in two ways goes with it.
@@ -310,9 +315,13 @@ impl Gateway {
 
 /// The upstream's own id of a request: the name that S3, Swift, OpenStack and most others give it.
 fn request_id(headers: &HeaderMap) -> Option<&str> {
-    let names =
+    const NAMES: [&str; 5] =
         ["x-amz-request-id", "x-amzn-requestid", "x-trans-id", "x-openstack-request-id", "x-request-id"];
-    names.into_iter().find_map(|name| headers.get(name)?.to_str().ok())
+    let named = headers.iter().filter_map(|(name, value)| {
+        let rank = NAMES.iter().position(|known| *known == name.as_str())?;
+        Some((rank, value.to_str().ok()?))
+    });
+    named.min_by_key(|(rank, _)| *rank).map(|(_, id)| id)
 }
 
 /// A redirect to the upstream itself.
@@ -335,11 +344,10 @@ fn refuse(reason: &Reason, progress: Progress) -> Response<AnswerBody> {
 /// Bounds the wait for an answer's head: the time runs from the last byte of the request that moved, so that a long
 /// upload is not cut short while it flows.
 async fn answered_in_time(
-    sent: impl Future<Output = Result<Answer, Reason>>,
+    mut sent: Pin<&mut impl Future<Output = Result<Answer, Reason>>>,
     timeout: Duration,
     meter: &Meter,
 ) -> Result<Answer, Reason> {
-    let mut sent = std::pin::pin!(sent);
     let mut seen = meter.moved.get();
     loop {
         match tokio::time::timeout(timeout, sent.as_mut()).await {

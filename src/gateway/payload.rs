@@ -36,7 +36,7 @@ pub(super) struct Cover {
     /// The SHA-256 that was signed.
     pub(super) digest: Option<[u8; 32]>,
     /// The judge of the signatures of chunks.
-    pub(super) verifier: Option<ChunkVerifier>,
+    pub(super) verifier: Option<Box<ChunkVerifier>>,
 }
 
 /// A body that was read to its end to know who sent it.
@@ -55,7 +55,7 @@ pub(super) struct Source<'r> {
     /// Checksum headers that its trailer states, when it came as `aws-chunked`.
     trailers: Option<Vec<Algorithm>>,
     /// The whole of it; nothing is left of `plain` then.
-    known: Option<Known>,
+    known: Option<Box<Known>>,
 }
 
 impl<'r> Source<'r> {
@@ -115,7 +115,7 @@ impl<'r> Source<'r> {
         let plain = std::mem::replace(&mut self.plain, nothing);
         let gathered = self.store.gather(plain, self.limits, Wanted::default()).await?;
         let digest = gathered.digest;
-        self.known = Some(Known::Gathered(gathered));
+        self.known = Some(Known::Gathered(gathered).into());
         Ok((self, digest))
     }
 
@@ -124,7 +124,7 @@ impl<'r> Source<'r> {
         let nothing = self.nothing();
         let plain = std::mem::replace(&mut self.plain, nothing);
         let form = gather_form(plain, self.limits, self.store).await?;
-        self.known = Some(Known::Form(form.clone()));
+        self.known = Some(Known::Form(form.clone()).into());
         Ok((self, form))
     }
 
@@ -138,7 +138,7 @@ impl<'r> Source<'r> {
 
     /// Whether there is no body at all.
     pub(super) fn is_empty(&self) -> bool {
-        match &self.known {
+        match self.known.as_deref() {
             None => self.plain.length() == Some(0),
             Some(Known::Form(form)) => form.is_empty(),
             Some(Known::Gathered(Gathered { place: Place::Memory(bytes, _), .. })) => bytes.is_empty(),
@@ -146,9 +146,14 @@ impl<'r> Source<'r> {
         }
     }
 
+    /// Whether there is no body, nothing is stated of it, and nobody has asked for it.
+    pub(super) fn is_absent(&self) -> bool {
+        self.known.is_none() && self.trailers.is_none() && self.plain.is_absent()
+    }
+
     /// A form or another short body that says what is asked for, whole and in memory.
     pub(super) async fn form(self) -> Result<Bytes, Reason> {
-        match self.known {
+        match self.known.map(|known| *known) {
             Some(Known::Form(form)) => Ok(form),
             Some(Known::Gathered(_)) => Err(Reason::Internal),
             None => gather_form(self.plain, self.limits, self.store).await,
@@ -164,7 +169,7 @@ impl<'r> Source<'r> {
     ) -> Result<(Bytes, Reservation), Reason> {
         let limits = Limits { body: self.limits.body.min(HELD), memory: u64::MAX, ..self.limits.clone() };
         let meter = self.plain.meter().clone();
-        let plain = match self.known {
+        let plain = match self.known.map(|known| *known) {
             None => self.plain,
             // Only bodies that nobody wants the MD5 of are read to know who sent them.
             Some(Known::Gathered(Gathered { place, trailers, .. })) if md5.is_none() => {
@@ -191,7 +196,7 @@ impl<'r> Source<'r> {
         if self.is_empty() || self.known.is_some() {
             return self.gathered(headers).await;
         }
-        Ok(Content::Unsigned(self.plain))
+        Ok(Content::Unsigned(self.plain.into()))
     }
 
     /// The same for an upstream that takes no trailers: a body whose trailer states a checksum is gathered, so that
@@ -209,7 +214,7 @@ impl<'r> Source<'r> {
     /// The whole body, hashed, in memory or in a file; `headers` gain the checksums that its trailer stated.
     pub(super) async fn gathered(self, headers: &mut HeaderMap) -> Result<Content, Reason> {
         let meter = self.plain.meter().clone();
-        let gathered = match self.known {
+        let gathered = match self.known.map(|known| *known) {
             None => self.store.gather(self.plain, self.limits, Wanted::default()).await?,
             Some(Known::Gathered(gathered)) => gathered,
             Some(Known::Form(_)) => return Err(Reason::Internal),
@@ -218,7 +223,7 @@ impl<'r> Source<'r> {
         state(&trailers, headers);
         Ok(match place {
             Place::Memory(bytes, reservation) => Content::Whole(bytes, Some(reservation)),
-            Place::File(spooled) => Content::Digest(Plain::spooled(spooled, meter), digest),
+            Place::File(spooled) => Content::Digest(Plain::spooled(spooled, meter).into(), digest),
         })
     }
 
@@ -237,17 +242,18 @@ impl<'r> Source<'r> {
             (_, Some(0), _) => self.gathered(headers).await,
             (PayloadRule::Unsigned, ..) if trailers.is_empty() => self.unsigned(headers).await,
             (PayloadRule::Unsigned, Some(length), _) => {
-                Ok(Content::Chunked { plain: self.plain, length, mode: ChunkMode::UnsignedTrailer, trailers })
+                let plain = self.plain.into();
+                Ok(Content::Chunked { plain, length, mode: ChunkMode::UnsignedTrailer, trailers })
             }
             // The caller has done the hashing: the bytes are checked as they flow.
             (PayloadRule::Auto | PayloadRule::Hash, Some(length), Some(digest)) if length > IN_MEMORY => {
-                Ok(Content::Digest(self.plain, digest))
+                Ok(Content::Digest(self.plain.into(), digest))
             }
             (PayloadRule::Chunked, None, _) => Err(Reason::LengthRequired),
             (PayloadRule::Auto, Some(length), _) if length <= IN_MEMORY => self.gathered(headers).await,
             (PayloadRule::Auto | PayloadRule::Chunked, Some(length), _) if !plain_only => {
                 let mode = if trailers.is_empty() { ChunkMode::Signed } else { ChunkMode::SignedTrailer };
-                Ok(Content::Chunked { plain: self.plain, length, mode, trailers })
+                Ok(Content::Chunked { plain: self.plain.into(), length, mode, trailers })
             }
             _ => self.gathered(headers).await,
         }
@@ -280,7 +286,7 @@ fn unframed(
     stream: Stream,
     mode: ChunkMode,
     mut checks: Checks,
-    verifier: Option<ChunkVerifier>,
+    verifier: Option<Box<ChunkVerifier>>,
 ) -> Result<(Plain, Vec<Algorithm>), Reason> {
     let length = only(headers, DECODED_LENGTH)?.ok_or(Reason::LengthRequired)?;
     let length = number(length).ok_or_else(|| bad(DECODED_LENGTH, "not a plain number"))?;
@@ -295,6 +301,7 @@ fn unframed(
         trailers.push(algorithm);
     }
     let names: Vec<&str> = trailers.iter().map(|algorithm| algorithm.header()).collect();
+    let verifier = verifier.map(|verifier| *verifier);
     let decoder = Decoder::new(mode, Some(length), &names, verifier).map_err(Reason::Chunked)?;
     Ok((Plain::chunked(stream, decoder, length, checks), trailers))
 }
@@ -306,7 +313,8 @@ fn stated_checks(headers: &HeaderMap) -> Result<Checks, Reason> {
         let digest = STANDARD.decode(value.as_bytes()).ok().and_then(|bytes| bytes.try_into().ok());
         checks.md5(digest.ok_or_else(|| bad("content-md5", "not the Base64 of 16 bytes"))?);
     }
-    for algorithm in Algorithm::ALL {
+    for name in headers.keys() {
+        let Some(algorithm) = Algorithm::from_header(name.as_str()) else { continue };
         if let Some(value) = only(headers, algorithm.header())? {
             let value = value.to_str().map_err(|_| bad(algorithm.header(), "not Base64"))?;
             checks.checksum(algorithm, Some(value.to_owned()));

@@ -2,6 +2,7 @@
 //! heap. Nothing of a call is left in it: each piece is emptied when it is given back or when it is taken.
 
 use std::cell::RefCell;
+use std::ops::{Deref, DerefMut};
 use std::rc::Rc;
 
 use http::HeaderMap;
@@ -18,7 +19,7 @@ const MOST_HEADERS: usize = 64;
 /// What is kept.
 #[derive(Default)]
 pub(super) struct Room {
-    records: RefCell<Vec<Record>>,
+    records: RefCell<Vec<Box<Record>>>,
     headers: RefCell<Vec<HeaderMap>>,
     meters: RefCell<Vec<Rc<Meter>>>,
 }
@@ -32,17 +33,10 @@ fn keep<T>(kept: &RefCell<Vec<T>>, piece: T) {
 
 impl Room {
     /// The record of a call that arrives now.
-    pub(super) fn record(&self, source: &Peer, method: &str, agent: Option<&[u8]>) -> Record {
-        let spare = self.records.borrow_mut().pop();
-        match spare {
-            Some(spare) => spare.reopen(source, method, agent),
-            None => Record::open(source, method, agent),
-        }
-    }
-
-    /// Takes a record that is written.
-    pub(super) fn keep_record(&self, record: &mut Record) {
-        keep(&self.records, record.take());
+    pub(super) fn record(self: &Rc<Self>, source: &Peer, method: &str, agent: Option<&[u8]>) -> Kept {
+        let mut record = self.records.borrow_mut().pop().unwrap_or_default();
+        record.reopen(source, method, agent);
+        Kept { record: Some(record), room: self.clone() }
     }
 
     /// An empty map.
@@ -72,6 +66,35 @@ impl Room {
     }
 }
 
+/// A record in the room of earlier ones; its own is given back with it.
+pub(super) struct Kept {
+    /// There until it is dropped.
+    record: Option<Box<Record>>,
+    room: Rc<Room>,
+}
+
+impl Drop for Kept {
+    fn drop(&mut self) {
+        if let Some(record) = self.record.take() {
+            keep(&self.room.records, record);
+        }
+    }
+}
+
+impl Deref for Kept {
+    type Target = Record;
+
+    fn deref(&self) -> &Record {
+        self.record.as_deref().unwrap_or_else(|| unreachable!("taken when it is dropped, and not before"))
+    }
+}
+
+impl DerefMut for Kept {
+    fn deref_mut(&mut self) -> &mut Record {
+        self.record.as_deref_mut().unwrap_or_else(|| unreachable!("taken when it is dropped, and not before"))
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use http::HeaderValue;
@@ -80,7 +103,7 @@ mod tests {
 
     #[test]
     fn nothing_of_a_call_is_left() {
-        let room = Room::default();
+        let room = Rc::new(Room::default());
         let peer = Peer { user: Some(7), ..Peer::default() };
         let mut record = room.record(&peer, "DELETE", Some(b"first"));
         record.is_about("bucket/first");
@@ -88,7 +111,7 @@ mod tests {
         record.answered(500, Some("theirs"));
         (record.error, record.polls) = ("code", 3);
         let first = record.request_id.clone();
-        room.keep_record(&mut record);
+        drop(record);
         let next = room.record(&Peer::default(), "GET", None);
         assert_eq!((&*next.source, &*next.method, &*next.agent), ("unix", "GET", ""));
         assert_eq!((next.resource(), next.resources.len(), &*next.upstream_request_id), ("", 1, ""));

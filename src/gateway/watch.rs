@@ -99,7 +99,7 @@ pub(super) fn call(record: &Record) -> Call {
         operation: text(&record.operation),
         resource: text(record.resource()),
         decision: record.decision.map_or("", Decision::word),
-        rule: record.rule.to_string(),
+        rule: record.rule.as_deref().unwrap_or_default().to_owned(),
         method: text(&record.method),
         status: record.status,
         error: record.error,

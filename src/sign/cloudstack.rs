@@ -11,7 +11,7 @@ use jiff::Timestamp;
 
 use super::digest::MacSha1;
 use super::edits::{Field, text};
-use super::encode::{self, Keep, Piece, Plus};
+use super::encode::{self, Copied, Keep, Piece, Plus};
 use super::{BodyNeed, Edits, Head, Payload, Scratch, SignError, Stages, VerifyError};
 use crate::secret::Key;
 
@@ -76,11 +76,10 @@ pub fn string_to_sign<'a, 's>(
 ) -> Result<&'s [u8], SignError> {
     scratch.clear();
     for (name, value) in parameters {
-        let is_plain = encode::is_plain(name.as_bytes()) && encode::is_plain(value.as_bytes());
-        push(scratch, name.as_bytes(), value.as_bytes(), is_plain)?;
+        push(scratch, name.as_bytes(), value.as_bytes())?;
     }
     sort(scratch);
-    write_string_to_sign(scratch)?;
+    write_string_to_sign(scratch, &[])?;
     Ok(&scratch.to_sign)
 }
 
@@ -88,11 +87,15 @@ pub fn string_to_sign<'a, 's>(
 pub struct Signer {
     options: Options,
     id: String,
-    is_plain_id: bool,
     /// The gateway's own parameters but for the moment that ends them, as they are emitted.
     own: Vec<u8>,
+    /// `apiKey` and its value, as they are signed.
+    signed_key: Vec<u8>,
     mac: MacSha1,
 }
+
+/// One of the gateway's own parameters: its name, and all of it as it is signed but for letter case.
+type Own<'a> = (&'static [u8], &'a [u8]);
 
 impl Signer {
     /// Prepares the keyed state; a session token does not exist in CloudStack and is refused.
@@ -105,15 +108,17 @@ impl Signer {
         emit_pair(API_KEY, key.id.as_bytes(), &mut own);
         emit_pair(SIGNATURE_VERSION, b"3", &mut own);
         emit_pair(EXPIRES, b"", &mut own);
-        let is_plain_id = encode::is_plain(key.id.as_bytes());
-        Ok(Self { options, is_plain_id, own, mac: MacSha1::new(key.secret.expose()), id: key.id })
+        let mut signed_key = [API_KEY, b"="].concat();
+        encode::java(key.id.as_bytes(), &mut signed_key);
+        Ok(Self { options, own, signed_key, mac: MacSha1::new(key.secret.expose()), id: key.id })
     }
 
-    /// Signs the fields, which are sorted.
-    fn finish(&self, scratch: &mut Scratch) -> Result<(), SignError> {
-        write_string_to_sign(scratch)?;
-        encode::base64(&self.mac.sign(&scratch.to_sign), &mut scratch.signature);
-        Ok(())
+    /// Signs the fields, which are sorted, and the gateway's own.
+    fn finish(&self, scratch: &mut Scratch, own: &[Own<'_>]) -> Result<[u8; 28], SignError> {
+        write_string_to_sign(scratch, own)?;
+        let signature = encode::base64(&self.mac.sign(&scratch.to_sign));
+        scratch.signature.extend_from_slice(&signature);
+        Ok(signature)
     }
 }
 
@@ -130,39 +135,35 @@ impl super::Signer for Signer {
         scratch: &'s mut Scratch,
     ) -> Result<Edits<'s>, SignError> {
         scratch.clear();
-        let query = head.query.unwrap_or_default().as_bytes();
-        collect(scratch, query, "query")?;
-        let from_query = scratch.fields.len();
+        let Scratch { arena, fields, query, form: new_form, iso, .. } = &mut *scratch;
+        rewrite(head.query.unwrap_or_default().as_bytes(), "query", arena, fields, query)?;
         let form = form_of(head, payload);
         if let Some(form) = form {
-            collect(scratch, form, "form")?;
+            rewrite(form, "form", arena, fields, new_form)?;
         }
-        let Scratch { arena, fields, query: new_query, form: new_form, .. } = &mut *scratch;
-        emit(arena, &fields[..from_query], new_query);
-        emit(arena, &fields[from_query..], new_form);
-
-        push(scratch, API_KEY, self.id.as_bytes(), self.is_plain_id)?;
-        push(scratch, SIGNATURE_VERSION, b"3", true)?;
         let expires = now.checked_add(self.options.expires.min(MAX_EXPIRES)).map_err(|_| SignError::Clock)?;
-        let Scratch { arena, fields, iso, query: new_query, form: new_form, .. } = &mut *scratch;
-        let start = arena.len();
-        arena.extend_from_slice(EXPIRES);
-        arena.push(b'=');
-        let date = arena.len();
-        arena.extend_from_slice(&iso.spell(expires, super::date::iso)?);
-        fields.push(Field::closing_pair(arena, start, date - 1)?);
+        let expires = iso.spell(expires, super::date::iso_escaped)?;
         // Everything the gateway adds goes where the form is; into the query only when there is no form.
-        let out = if form.is_some() { new_form } else { new_query };
+        let out = if form.is_some() { new_form } else { query };
         if !out.is_empty() {
             out.push(b'&');
         }
         out.extend_from_slice(&self.own);
-        encode::percent(&arena[date..], Keep::Unreserved, out);
+        out.extend_from_slice(&expires);
 
         refuse_repeated(scratch, if form.is_some() { "query and form" } else { "query" })?;
-        self.finish(scratch)?;
-        let Scratch { signature, query: new_query, form: new_form, .. } = &mut *scratch;
-        emit_pair(SIGNATURE, signature, if form.is_some() { new_form } else { new_query });
+        let mut signed_expires = *b"expires=YYYY-MM-DDThh%3Amm%3Ass%2B0000";
+        signed_expires[EXPIRES.len() + 1..].copy_from_slice(&expires);
+        let own: [Own<'_>; 3] = [
+            (API_KEY, &self.signed_key),
+            (EXPIRES, &signed_expires),
+            (SIGNATURE_VERSION, b"signatureVersion=3"),
+        ];
+        let signature = self.finish(scratch, &own)?;
+        let Scratch { query, form: new_form, .. } = &mut *scratch;
+        let out = if form.is_some() { new_form } else { query };
+        out.extend_from_slice(b"&signature=");
+        encode::base64_escaped(&signature, out);
 
         let scratch = &*scratch;
         Ok(Edits {
@@ -194,7 +195,7 @@ impl super::Signer for Signer {
     ) -> Result<Stages<'s>, VerifyError> {
         verify::read_parameters(head, payload, scratch)?;
         sort(scratch);
-        self.finish(scratch)?;
+        self.finish(scratch, &[])?;
         Ok(scratch.stages()?)
     }
 }
@@ -214,29 +215,28 @@ fn form_of<'p>(head: &Head<'_>, payload: Payload<'p>) -> Option<&'p [u8]> {
     }
 }
 
-fn push(scratch: &mut Scratch, name: &[u8], value: &[u8], is_plain: bool) -> Result<(), SignError> {
+fn push(scratch: &mut Scratch, name: &[u8], value: &[u8]) -> Result<(), SignError> {
     let arena = &mut scratch.arena;
     let start = arena.len();
     arena.extend_from_slice(name);
     let middle = arena.len();
     arena.push(b'=');
     arena.extend_from_slice(value);
-    scratch.fields.push(Field::closing_pair(arena, start, middle)?.with_plain(is_plain));
+    scratch.fields.push(Field::closing_pair(arena, start, middle)?);
     Ok(())
 }
 
 /// Decodes one wire piece to the end of the arena, as `name=value`.
-fn decode_field(scratch: &mut Scratch, piece: &Piece<'_>, what: &'static str) -> Result<Field, SignError> {
-    let arena = &mut scratch.arena;
+fn decode_field(arena: &mut Vec<u8>, piece: &Piece<'_>, what: &'static str) -> Result<Field, SignError> {
     let value = piece.value.unwrap_or_default();
     let start = arena.len();
-    if piece.is_plain {
+    if piece.spelling.is_plain() {
         arena.extend_from_slice(piece.whole);
         if piece.value.is_none() {
             arena.push(b'=');
         }
         let middle = start + piece.name.len();
-        return Ok(Field::closing_pair(arena, start, middle)?.with_plain(true));
+        return Ok(Field::closing_pair(arena, start, middle)?.with_ready(true));
     }
     encode::decode(piece.name, Plus::Space, arena).map_err(|_| SignError::Encoding(what))?;
     let middle = arena.len();
@@ -248,41 +248,65 @@ fn decode_field(scratch: &mut Scratch, piece: &Piece<'_>, what: &'static str) ->
     Field::closing_pair(arena, start, middle)
 }
 
-/// Takes the caller's parameters, without those that the gateway sets.
-fn collect(scratch: &mut Scratch, wire: &[u8], what: &'static str) -> Result<(), SignError> {
+/// Takes the caller's parameters, without those that the gateway sets, as fields and to be sent.
+///
+/// Most are spelled as they will be sent, and as they will be signed but for letter case. Those are not decoded;
+/// neighbours among them are copied at once.
+fn rewrite(
+    wire: &[u8],
+    what: &'static str,
+    arena: &mut Vec<u8>,
+    fields: &mut Vec<Field>,
+    out: &mut Vec<u8>,
+) -> Result<(), SignError> {
+    let base = arena.len();
+    arena.extend_from_slice(wire);
+    let mut copied = Copied::new(wire);
     for piece in encode::scan(wire) {
-        let field = decode_field(scratch, &piece, what)?;
-        let name = field.name(&scratch.arena);
-        if reserved(name) {
-            continue;
+        let (start, end) = (piece.start, piece.start + piece.whole.len());
+        let is_pair = piece.value.is_some() && !piece.name.is_empty();
+        if is_pair && piece.spelling.is_common() {
+            if reserved(piece.name) {
+                continue;
+            }
+            if !piece.spelling.is_ascii() {
+                check_text(piece.value.unwrap_or_default(), what, arena)?;
+            }
+            let middle = base + start + piece.name.len();
+            fields.push(Field::pair_within(arena, base + start, middle, base + end)?.with_ready(true));
+        } else {
+            let field = decode_field(arena, &piece, what)?;
+            let name = field.name(arena);
+            if reserved(name) {
+                continue;
+            }
+            if name.iter().any(|&b| encode::is_control(b)) {
+                return Err(SignError::Control("parameter name"));
+            }
+            // Tomcat drops a parameter without a name from one of its two readings and keeps it in the other.
+            if name.is_empty() || name.iter().any(|&b| matches!(b, b'=' | b'&')) {
+                return Err(SignError::Ambiguous("parameter name"));
+            }
+            fields.push(field);
+            if !(is_pair && piece.spelling.is_strict()) {
+                copied.finish(out);
+                emit_pair(field.name(arena), field.value(arena), out);
+                continue;
+            }
         }
-        if field.is_plain() && !name.is_empty() {
-            scratch.fields.push(field);
-            continue;
-        }
-        if name.iter().any(|&b| encode::is_control(b)) {
-            return Err(SignError::Control("parameter name"));
-        }
-        // Tomcat drops a parameter without a name from one of its two readings and keeps it in the other.
-        if name.is_empty() || name.iter().any(|&b| matches!(b, b'=' | b'&')) {
-            return Err(SignError::Ambiguous("parameter name"));
-        }
-        scratch.fields.push(field);
+        copied.take(&piece, piece.whole.len(), out);
     }
+    copied.finish(out);
     Ok(())
 }
 
-fn emit(arena: &[u8], fields: &[Field], out: &mut Vec<u8>) {
-    for field in fields {
-        if field.is_plain() {
-            if !out.is_empty() {
-                out.push(b'&');
-            }
-            out.extend_from_slice(field.whole(arena));
-        } else {
-            emit_pair(field.name(arena), field.value(arena), out);
-        }
-    }
+/// Refuses a value whose bytes are no text.
+fn check_text(wire: &[u8], what: &'static str, arena: &mut Vec<u8>) -> Result<(), SignError> {
+    let start = arena.len();
+    encode::decode(wire, Plus::Space, arena).map_err(|_| SignError::Encoding(what))?;
+    text(&arena[start..], what)?;
+    arena.truncate(start);
+    Ok(())
 }
 
 fn emit_pair(name: &[u8], value: &[u8], out: &mut Vec<u8>) {
@@ -304,7 +328,7 @@ fn java_order(a: &[u8], b: &[u8]) -> Ordering {
 
 fn sort(scratch: &mut Scratch) {
     let Scratch { arena, fields, .. } = scratch;
-    let is_ascii = fields.iter().all(|field| field.is_plain() || field.name(arena).is_ascii());
+    let is_ascii = fields.iter().all(|field| field.is_ready() || field.name(arena).is_ascii());
     fields.sort_unstable_by(|a, b| {
         // Where all names are ASCII, code units are bytes.
         let by_name = if is_ascii { a.by_name(b, arena) } else { java_order(a.name(arena), b.name(arena)) };
@@ -320,29 +344,42 @@ fn refuse_repeated(scratch: &mut Scratch, what: &'static str) -> Result<(), Sign
     if twice { Err(SignError::Repeated(what)) } else { Ok(()) }
 }
 
-/// Writes the sorted fields as they are signed.
-fn write_string_to_sign(scratch: &mut Scratch) -> Result<(), SignError> {
+/// Writes the sorted fields as they are signed, and among them the gateway's own, which are sorted too.
+fn write_string_to_sign(scratch: &mut Scratch, mut own: &[Own<'_>]) -> Result<(), SignError> {
     let Scratch { arena, fields, to_sign, .. } = scratch;
     for field in fields.iter() {
+        while let [(name, signed), rest @ ..] = own {
+            // Own names are ASCII, which comes first in any order.
+            if !field.comes_after(name, arena) {
+                break;
+            }
+            to_sign.extend_from_slice(signed);
+            to_sign.push(b'&');
+            own = rest;
+        }
         let name = field.name(arena);
         if name.eq_ignore_ascii_case(SIGNATURE) {
             continue;
         }
-        if !to_sign.is_empty() {
-            to_sign.push(b'&');
-        }
-        if field.is_plain() {
+        if field.is_ready() {
             to_sign.extend_from_slice(field.whole(arena));
-            continue;
-        }
-        if name.is_ascii() {
-            to_sign.extend_from_slice(name);
         } else {
-            lower(text(name, "parameter name")?, to_sign);
+            if name.is_ascii() {
+                to_sign.extend_from_slice(name);
+            } else {
+                lower(text(name, "parameter name")?, to_sign);
+            }
+            to_sign.push(b'=');
+            encode::java(field.value(arena), to_sign);
         }
-        to_sign.push(b'=');
-        encode::java(field.value(arena), to_sign);
+        to_sign.push(b'&');
     }
+    for (_, signed) in own {
+        to_sign.extend_from_slice(signed);
+        to_sign.push(b'&');
+    }
+    // That of the last one.
+    to_sign.pop();
     // Values are ASCII by now, and a name that is not is in lower case already.
     to_sign.make_ascii_lowercase();
     Ok(())

@@ -154,6 +154,16 @@ pub fn iso(moment: Timestamp) -> Result<[u8; 24], SignError> {
     Ok(text)
 }
 
+/// The same as a query carries it, strictly encoded.
+pub fn iso_escaped(moment: Timestamp) -> Result<[u8; 30], SignError> {
+    let mut text = *b"YYYY-MM-DDThh%3Amm%3Ass%2B0000";
+    let plain = iso(moment)?;
+    for (to, from) in [(0..13, 0..13), (16..18, 14..16), (21..23, 17..19)] {
+        text[to].copy_from_slice(&plain[from]);
+    }
+    Ok(text)
+}
+
 /// Reads CloudStack's `expires` (`DateUtil.parseTZDateString`): ISO-8601 with `Z`, `+hh:mm` or `+hhmm`, a fraction
 /// of a second with the first two, and the legacy `Z+hhmm`. No zone, a bare date or a number is refused.
 pub fn read_iso(text: &[u8]) -> Option<Timestamp> {

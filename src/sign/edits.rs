@@ -49,6 +49,8 @@ pub struct Scratch {
     pub(super) arena: Vec<u8>,
     /// What is sorted: parameters or headers.
     pub(super) fields: Vec<Field>,
+    /// SigV2's headers, sorted apart from its parameters.
+    pub(super) headers: Vec<Field>,
     /// SigV4's canonical request.
     pub(super) canonical: Vec<u8>,
     /// The string to sign.
@@ -64,7 +66,7 @@ pub struct Scratch {
     /// SigV4's date, kept from one signature to the next.
     pub(super) amz: Latest<16>,
     /// CloudStack's `expires`, likewise.
-    pub(super) iso: Latest<24>,
+    pub(super) iso: Latest<30>,
     /// SigV2's date, likewise.
     pub(super) http: Latest<29>,
 }
@@ -79,6 +81,7 @@ impl Scratch {
     pub(super) fn clear(&mut self) {
         self.arena.clear();
         self.fields.clear();
+        self.headers.clear();
         self.canonical.clear();
         self.to_sign.clear();
         self.signature.clear();
@@ -120,8 +123,8 @@ pub(super) struct Field {
     name_end: u32,
     value_start: u32,
     end: u32,
-    /// Whether name and value are spelled alike in every encoding ([`super::encode::Piece`]).
-    is_plain: bool,
+    /// Whether all of it stands as it is signed.
+    is_ready: bool,
     /// The first eight bytes of the name as a number, padded with zeros: tells most names apart and orders them as
     /// their bytes do; equal numbers say nothing.
     prefix: u64,
@@ -133,7 +136,7 @@ impl Field {
         let offset = |at: usize| u32::try_from(at).map_err(|_| SignError::TooLong);
         let prefix = prefix(arena.get(start..middle).unwrap_or_default());
         let (start, middle, end) = (offset(start)?, offset(middle)?, offset(arena.len())?);
-        Ok(Self { start, name_end: middle, value_start: middle, end, is_plain: false, prefix })
+        Ok(Self { start, name_end: middle, value_start: middle, end, is_ready: false, prefix })
     }
 
     /// The same with one byte between the name, which ends at `middle`, and the value.
@@ -142,13 +145,31 @@ impl Field {
         Ok(Self { value_start: field.name_end.saturating_add(1).min(field.end), ..field })
     }
 
-    /// The same, known to be plain or not.
-    pub(super) fn with_plain(self, is_plain: bool) -> Self {
-        Self { is_plain, ..self }
+    /// A field that ends before the arena does.
+    pub(super) fn pair_within(
+        arena: &[u8],
+        start: usize,
+        middle: usize,
+        end: usize,
+    ) -> Result<Self, SignError> {
+        Self::closing_pair(arena.get(..end).unwrap_or_default(), start, middle)
     }
 
-    pub(super) fn is_plain(&self) -> bool {
-        self.is_plain
+    /// The same, known to stand as it is signed or not.
+    pub(super) fn with_ready(self, is_ready: bool) -> Self {
+        Self { is_ready, ..self }
+    }
+
+    pub(super) fn is_ready(&self) -> bool {
+        self.is_ready
+    }
+
+    /// Whether `name` comes before this field's, by their bytes.
+    pub(super) fn comes_after(&self, name: &[u8], arena: &[u8]) -> bool {
+        match prefix(name).cmp(&self.prefix) {
+            Ordering::Equal => name < self.name(arena),
+            other => other == Ordering::Less,
+        }
     }
 
     /// The order of the names' bytes.

@@ -3,6 +3,11 @@
 //! Every function appends to a buffer that the caller owns and reuses. Nothing here knows a scheme, and nothing
 //! guesses: an escape that is not two hexadecimal digits is an error, never kept as it is.
 
+mod marks;
+mod scan;
+
+pub use scan::{Copied, Piece, pieces, scan};
+
 /// A `%` that is not followed by two hexadecimal digits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct BadEscape;
@@ -37,10 +42,8 @@ pub enum Plus {
 const UNRESERVED: u8 = 1;
 const PATH: u8 = 2;
 const JAVA: u8 = 4;
-/// Means the same in every spelling: kept by all the rules above, and nothing to decode.
-const PLAIN: u8 = 8;
 /// Stands for itself on the wire, whatever `+` means.
-const DIRECT: u8 = 16;
+const DIRECT: u8 = 8;
 
 /// One byte of classes per input byte; the masks above select.
 const CLASS: [u8; 256] = {
@@ -50,7 +53,7 @@ const CLASS: [u8; 256] = {
         #[allow(clippy::cast_possible_truncation)] // below 256 by the loop's bound
         let b = byte as u8;
         if b.is_ascii_alphanumeric() || matches!(b, b'-' | b'.' | b'_') {
-            table[byte] = UNRESERVED | PATH | JAVA | PLAIN;
+            table[byte] = UNRESERVED | PATH | JAVA;
         }
         if !matches!(b, b'%' | b'+') {
             table[byte] |= DIRECT;
@@ -221,7 +224,7 @@ pub fn hex32(digest: &[u8; 32]) -> [u8; 64] {
 const BASE64: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
 
 /// Standard Base64 with padding of an HMAC-SHA1.
-pub fn base64(mac: &[u8; 20], out: &mut Vec<u8>) {
+pub fn base64(mac: &[u8; 20]) -> [u8; 28] {
     let digit = |bits: u32| BASE64[(bits & 63) as usize];
     let mut text = [b'='; 28];
     let (triples, rest) = mac.as_chunks::<3>();
@@ -234,23 +237,69 @@ pub fn base64(mac: &[u8; 20], out: &mut Vec<u8>) {
         let bits = u32::from_be_bytes([0, a, b, 0]);
         text[24..27].copy_from_slice(&[digit(bits >> 18), digit(bits >> 12), digit(bits >> 6)]);
     }
-    out.extend_from_slice(&text);
+    text
 }
+
+/// How a query carries each character of Base64, the first byte lowest, and in the highest byte how long that is.
+const BASE64_ESCAPED: [u32; 256] = {
+    let mut table = [0; 256];
+    let mut byte = 0;
+    while byte < 256 {
+        #[allow(clippy::cast_possible_truncation)] // below 256 by the loop's bound
+        let b = byte as u8;
+        let (high, low) = (UPPER[byte >> 4], UPPER[byte & 15]);
+        let spelled = if b.is_ascii_alphanumeric() { [b, 0, 0, 1] } else { [b'%', high, low, 3] };
+        table[byte] = u32::from_le_bytes(spelled);
+        byte += 1;
+    }
+    table
+};
+
+/// The same as a query carries it. Without a branch, because what a signature holds cannot be foretold.
+pub fn base64_escaped(text: &[u8; 28], out: &mut Vec<u8>) {
+    let mut spelled = [0; 4 * 28];
+    let mut end = 0;
+    for byte in text {
+        let character = BASE64_ESCAPED[usize::from(*byte)];
+        if let Some(to) = spelled.get_mut(end..end + 4) {
+            to.copy_from_slice(&character.to_le_bytes());
+        }
+        end += (character >> 24) as usize;
+    }
+    out.extend_from_slice(&spelled[..end]);
+}
+
+/// The two digits of every number below a hundred.
+const DECIMAL_PAIRS: [[u8; 2]; 100] = {
+    let mut table = [[0; 2]; 100];
+    let mut number = 0;
+    while number < 100 {
+        #[allow(clippy::cast_possible_truncation)] // below a hundred
+        let (tens, ones) = (number as u8 / 10, number as u8 % 10);
+        table[number] = [b'0' + tens, b'0' + ones];
+        number += 1;
+    }
+    table
+};
 
 /// Unsigned decimal digits.
 pub fn decimal(number: u64, out: &mut Vec<u8>) {
     let mut text = [0; 20];
     let mut at = text.len();
     let mut rest = number;
-    loop {
+    while rest >= 10 {
+        #[allow(clippy::cast_possible_truncation)] // below a hundred
+        let pair = DECIMAL_PAIRS[(rest % 100) as usize];
+        at -= 2;
+        text[at..at + 2].copy_from_slice(&pair);
+        rest /= 100;
+    }
+    // What is left is one digit, or nothing behind an even number of them.
+    if rest > 0 || number == 0 {
         at -= 1;
         #[allow(clippy::cast_possible_truncation)] // a digit
-        let digit = (rest % 10) as u8;
+        let digit = rest as u8;
         text[at] = b'0' + digit;
-        rest /= 10;
-        if rest == 0 {
-            break;
-        }
     }
     out.extend_from_slice(&text[at..]);
 }
@@ -258,59 +307,6 @@ pub fn decimal(number: u64, out: &mut Vec<u8>) {
 /// Whether a byte would move a field boundary in a text of lines: C0 controls and DEL.
 pub fn is_control(byte: u8) -> bool {
     byte < 0x20 || byte == 0x7F
-}
-
-/// The pieces of a query or form: split on `&`, then on the first `=`. Empty pieces are skipped, as every server
-/// here does; `None` is a piece without `=`.
-pub fn pieces(wire: &[u8]) -> impl Iterator<Item = (&[u8], Option<&[u8]>)> {
-    scan(wire).map(|piece| (piece.name, piece.value))
-}
-
-/// One piece of a query or form.
-pub struct Piece<'w> {
-    /// All of it.
-    pub whole: &'w [u8],
-    /// What stands before the first `=`.
-    pub name: &'w [u8],
-    /// What stands after it; `None` without a `=`.
-    pub value: Option<&'w [u8]>,
-    /// Whether name and value are spelled alike in every encoding, so that neither need be looked at again.
-    pub is_plain: bool,
-}
-
-/// Whether a text is spelled alike in every encoding.
-pub fn is_plain(text: &[u8]) -> bool {
-    run(text, 0, PLAIN) == text.len()
-}
-
-/// The same pieces, with what was learnt on the way: each byte is looked at once.
-pub fn scan(wire: &[u8]) -> impl Iterator<Item = Piece<'_>> {
-    let mut rest = wire;
-    std::iter::from_fn(move || {
-        while rest.first() == Some(&b'&') {
-            rest = &rest[1..];
-        }
-        if rest.is_empty() {
-            return None;
-        }
-        let (mut at, mut equals, mut is_plain) = (0, None, true);
-        loop {
-            at += run(rest, at, PLAIN);
-            match rest.get(at) {
-                None | Some(b'&') => break,
-                Some(b'=') if equals.is_none() => equals = Some(at),
-                Some(_) => is_plain = false,
-            }
-            at += 1;
-        }
-        let whole = &rest[..at];
-        rest = rest.get(at..).unwrap_or_default();
-        let (name, value) = match equals {
-            Some(at) => (&whole[..at], Some(&whole[at + 1..])),
-            None => (whole, None),
-        };
-        Some(Piece { whole, name, value, is_plain })
-    })
 }
 
 #[cfg(test)]
@@ -367,11 +363,12 @@ mod tests {
 
     #[test]
     fn numbers_and_digests() {
-        assert_eq!(text(|out| decimal(0, out)), "0");
-        assert_eq!(text(|out| decimal(u64::MAX, out)), "18446744073709551615");
+        for number in (0..1100).chain([9_999, 10_000, 10_001, 99_999, 100_000, 1_772_626_200, u64::MAX]) {
+            assert_eq!(text(|out| decimal(number, out)), number.to_string());
+        }
         assert_eq!(text(|out| hex(&[0, 0xAB, 0x7F], out)), "00ab7f");
         assert_eq!(hex32(&[0x5A; 32]).as_slice(), "5a".repeat(32).as_bytes());
-        assert_eq!(text(|out| base64(&[0xFF; 20], out)), "//////////////////////////8=");
+        assert_eq!(&base64(&[0xFF; 20]), b"//////////////////////////8=");
     }
 
     #[test]
@@ -380,7 +377,10 @@ mod tests {
         let engine = base64::engine::general_purpose::STANDARD;
         for seed in 0..=255_u8 {
             let mac = std::array::from_fn(|at: usize| seed.wrapping_mul(31).wrapping_add((at * 37) as u8));
-            assert_eq!(text(|out| base64(&mac, out)), engine.encode(mac), "{seed}");
+            let spelled = base64(&mac);
+            assert_eq!(String::from_utf8_lossy(&spelled), engine.encode(mac), "{seed}");
+            let escaped = text(|out| percent(&spelled, Keep::Unreserved, out));
+            assert_eq!(text(|out| base64_escaped(&spelled, out)), escaped, "{seed}");
         }
     }
 
@@ -394,7 +394,7 @@ mod tests {
             ] {
                 for piece in scan(&wire) {
                     let value = piece.value.unwrap_or_default();
-                    if !piece.is_plain {
+                    if !piece.spelling.is_plain() {
                         assert!(!byte.is_ascii_alphanumeric() && !b"-._".contains(&byte), "{byte}");
                         continue;
                     }

@@ -11,7 +11,7 @@ use zeroize::Zeroizing;
 
 use super::digest::MacSha1;
 use super::edits::text;
-use super::encode::{self, Keep, Plus};
+use super::encode::{self, Copied, Keep, Plus};
 use super::{BodyNeed, Edits, Head, Payload, Scratch, SignError, Stages, VerifyError, date};
 use crate::secret::Key;
 
@@ -70,6 +70,9 @@ pub struct Signer {
     mac: MacSha1,
 }
 
+/// The slot of [`Scratch`]'s values that holds a decoded name for a moment.
+const NAME: usize = 4;
+
 /// Where the signature stands, and with it what the date line is. Its text is `values[0]` of the scratch.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Place {
@@ -94,28 +97,52 @@ impl Signer {
     }
 
     /// The query form of a signed URL keeps every parameter but the credentials, strictly encoded; an empty value is
-    /// written without `=`, as all these servers sign it.
+    /// written without `=`, as all these servers sign it. What is signed of it is collected on the way.
     fn rebuild_query(&self, head: &Head<'_>, scratch: &mut Scratch) -> Result<(), SignError> {
-        let Scratch { arena, query, .. } = scratch;
+        let mut query = std::mem::take(&mut scratch.query);
+        let outcome = self.rebuild_into(wire_query(head), &mut query, scratch);
+        scratch.query = query;
+        outcome
+    }
+
+    fn rebuild_into(&self, wire: &[u8], query: &mut Vec<u8>, scratch: &mut Scratch) -> Result<(), SignError> {
+        let is_credential = |name: &[u8]| query_credential(name) || super::sigv4::query_credential(name);
         let bad = |_| SignError::Encoding("query");
-        for piece in encode::scan(wire_query(head)) {
+        let mut copied = Copied::new(wire);
+        for piece in encode::scan(wire) {
             let value = piece.value.filter(|value| !value.is_empty());
-            arena.clear();
-            encode::decode(piece.name, Plus::Space, arena).map_err(bad)?;
-            if query_credential(arena) || super::sigv4::query_credential(arena) {
+            if piece.spelling.is_strict() {
+                if !is_credential(piece.name) {
+                    self.collect(piece.name, &piece, Place::Query, scratch)?;
+                    let length = value.map_or(piece.name.len(), |_| piece.whole.len());
+                    copied.take(&piece, length, query);
+                }
                 continue;
             }
-            if !query.is_empty() {
-                query.push(b'&');
+            // The last slot of the values is free in this form.
+            let mut name = std::mem::take(&mut scratch.values[NAME]);
+            name.clear();
+            let mut outcome = encode::decode(piece.name, Plus::Space, &mut name).map_err(bad);
+            if outcome.is_ok() && !is_credential(&name) {
+                outcome = self.collect(&name, &piece, Place::Query, scratch);
+                copied.finish(query);
+                if !query.is_empty() {
+                    query.push(b'&');
+                }
+                encode::percent(&name, Keep::Unreserved, query);
+                if let Some(value) = value {
+                    query.push(b'=');
+                    let respelled = encode::respell(value, Keep::Unreserved, Plus::Space, query);
+                    outcome = outcome.and(respelled.map_err(bad));
+                }
             }
-            encode::percent(arena, Keep::Unreserved, query);
-            if let Some(value) = value {
-                query.push(b'=');
-                encode::respell(value, Keep::Unreserved, Plus::Space, query).map_err(bad)?;
-            }
+            scratch.values[NAME] = name;
+            outcome?;
         }
+        copied.finish(query);
         if let Some(token) = self.token() {
             push_parameter(TOKEN.as_str(), token, query);
+            canonical::push(&mut scratch.arena, &mut scratch.headers, TOKEN.as_str().as_bytes(), token)?;
         }
         Ok(())
     }
@@ -150,7 +177,7 @@ impl super::Signer for Signer {
         scratch.clear();
         let date = scratch.http.spell(now, date::http)?;
         scratch.values[0].extend_from_slice(&date);
-        self.write(head, wire_query(head), Place::Header, self.token(), scratch)?;
+        self.write(head, Place::Header, self.token(), scratch)?;
         let Scratch { values, signature, .. } = &mut *scratch;
         let [_, authorization, token, ..] = values;
         authorization.extend_from_slice(b"AWS ");
@@ -190,20 +217,19 @@ impl super::Signer for Signer {
         scratch.clear();
         let until = u64::try_from(now.as_second()).ok().and_then(|now| now.checked_add(u64::from(expires)));
         encode::decimal(until.ok_or(SignError::Clock)?, &mut scratch.values[0]);
-        self.rebuild_query(head, scratch)?;
+        let lines = canonical::collect_headers(head, None, scratch)?;
         // What is signed is the query as it will be sent.
-        let query = std::mem::take(&mut scratch.query);
-        let outcome = self.write(head, &query, Place::Query, None, scratch);
-        scratch.query = query;
-        outcome?;
-        let Scratch { values, signature, query, .. } = &mut *scratch;
+        self.rebuild_query(head, scratch)?;
+        let signed = self.finish(head, &lines, Place::Query, scratch)?;
+        let Scratch { values, query, .. } = &mut *scratch;
         if !query.is_empty() {
             query.push(b'&');
         }
         query.extend_from_slice(self.id_parameter.as_slice());
         query.extend_from_slice(b"&Expires=");
         query.extend_from_slice(&values[0]);
-        push_parameter("Signature", signature, query);
+        query.extend_from_slice(b"&Signature=");
+        encode::base64_escaped(&signed, query);
 
         let scratch = &*scratch;
         Ok(Edits {

@@ -115,7 +115,7 @@ impl Signer {
         to_sign.extend_from_slice(&values[0]);
         to_sign.push(b'\n');
         self.write_path(head.path, to_sign)?;
-        encode::base64(&self.mac.sign(to_sign), signature);
+        signature.extend_from_slice(&encode::base64(&self.mac.sign(to_sign)));
         Ok(())
     }
 }

@@ -1,6 +1,8 @@
 //! Any other AWS service: segments of the path are re-encoded one by one, the body is hashed. A form names the action,
 //! so it is read whole.
 
+use bytes::Bytes;
+
 use super::{Request, form_fields, is_form, pairs};
 use crate::gateway::judge::Desk;
 use crate::gateway::payload::Source;
@@ -27,15 +29,17 @@ pub(super) async fn rebuild(
     let path =
         replace_prefix(&path, prefix, request.route.endpoint.upstream.rewrite_path.as_deref()).into_owned();
     let mut fields = parameters(request.inbound.query.unwrap_or_default(), request.limits.parameters)?;
-    fields.retain(|field| !is_query_credential(&field.shown_name()));
+    fields.retain(|field| !is_query_credential(&String::from_utf8_lossy(&field.name)));
     let mut draft = request.draft(path, query(&fields, EmptyValue::AsSent));
     desk.note(pairs(&fields));
     let is_form = is_form(request.head);
     let content = if is_form {
-        let (form, reservation) = source.held(None, &mut draft.headers).await?;
+        let (form, reservation) = Box::pin(source.held(None, &mut draft.headers)).await?;
         Content::Whole(form, Some(reservation))
+    } else if source.is_absent() {
+        Content::Whole(Bytes::new(), None)
     } else {
-        source.gathered(&mut draft.headers).await?
+        Box::pin(source.gathered(&mut draft.headers)).await?
     };
     let form = match &content {
         Content::Whole(body, _) if is_form => form_fields(body, request.limits.parameters)?,

@@ -34,7 +34,7 @@ pub(super) async fn rebuild(
     if fields.len() > limit {
         return Err(Reason::TooManyParameters(limit));
     }
-    fields.retain(|field| !is_reserved(&field.shown_name()));
+    fields.retain(|field| !is_reserved(&String::from_utf8_lossy(&field.name)));
     desk.note(pairs(&fields));
     check(&fields)?;
     let command =
@@ -72,7 +72,7 @@ async fn form(request: &Request<'_>, source: Source<'_>) -> Result<Vec<Parameter
         Some("application/x-www-form-urlencoded") => {}
         _ => return Err(Reason::UnsupportedBody("CloudStack reads application/x-www-form-urlencoded only")),
     }
-    let body = source.form().await?;
+    let body = Box::pin(source.form()).await?;
     let text = std::str::from_utf8(&body).map_err(|_| Reason::UnsupportedBody("the form is not UTF-8"))?;
     parameters(text.trim_end_matches(['\r', '\n']), request.limits.parameters)
 }

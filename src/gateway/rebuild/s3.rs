@@ -38,7 +38,7 @@ pub(super) async fn rebuild(
     }
     let mut fields = parameters(request.inbound.query.unwrap_or_default(), request.limits.parameters)?;
     fields.retain(|field| {
-        let name = field.shown_name();
+        let name = String::from_utf8_lossy(&field.name);
         !sigv4::is_query_credential(&name) && !s3v2::is_query_credential(&name)
     });
     let dialect = match &request.route.scheme {
@@ -86,7 +86,7 @@ pub(super) async fn rebuild(
     };
     if *method == Method::POST && bucket.is_empty() && key.is_empty() && is_form(request.head) {
         // IAM and STS, which some servers speak at the root, name their calls in a form.
-        let body = source.form().await?;
+        let body = Box::pin(source.form()).await?;
         let form = form_fields(&body, request.limits.parameters)?;
         desk.note(pairs(&fields).chain(pairs(&form)));
         call.form = &form;
@@ -104,14 +104,17 @@ pub(super) async fn rebuild(
         // Here they are checksums of the object that the parts make, not of their list.
         source.forget_checksums();
     }
+    // Whatever waits for a body is boxed: its state would make that of every other call larger.
     let content = if operation.call() == "s3:DeleteObjects" {
-        let (list, reservation) = stating_md5(source, headers).await?;
+        let (list, reservation) = Box::pin(stating_md5(source, headers)).await?;
         objects_to_delete(&mut operation, &list)?;
         Content::Whole(list, Some(reservation))
+    } else if source.is_absent() {
+        Content::Whole(Bytes::new(), None)
     } else if dialect.is_some() {
-        source.unsigned_without_trailers(headers).await?
+        Box::pin(source.unsigned_without_trailers(headers)).await?
     } else {
-        source.signed(payload, chunked, headers).await?
+        Box::pin(source.signed(payload, chunked, headers)).await?
     };
     let has_trailers = matches!(&content, Content::Chunked { trailers, .. } if !trailers.is_empty());
     if !has_trailers && !states_checksum(headers) {
@@ -160,7 +163,7 @@ async fn stating_md5(source: Source<'_>, headers: &mut HeaderMap) -> Result<(Byt
 }
 
 fn states_checksum(headers: &HeaderMap) -> bool {
-    Algorithm::ALL.iter().any(|algorithm| headers.contains_key(algorithm.header()))
+    headers.keys().any(|name| Algorithm::from_header(name.as_str()).is_some())
 }
 
 /// Bucket and key, strictly encoded, from a virtual host or from the strictly encoded path.

@@ -41,14 +41,16 @@ pub(super) async fn rebuild(
     };
     let (content, body) = if *method == Method::PUT {
         utf8(request.head)?;
-        let body = source.form().await?;
+        let body = Box::pin(source.form()).await?;
         let leaves = leaves(&body);
         let of_body = leaves.iter().map(|(path, value)| (path.as_bytes(), value.as_bytes()));
         desk.note(pairs(&fields).chain(of_body));
         (Content::Whole(body.clone(), None), body)
+    } else if source.is_absent() {
+        (Content::Whole(Bytes::new(), None), Bytes::new())
     } else {
         // Checksums of S3's trailers are none of ZStack's headers.
-        (source.unsigned(&mut HeaderMap::new()).await?, Bytes::new())
+        (Box::pin(source.unsigned(&mut HeaderMap::new())).await?, Bytes::new())
     };
     let below = path.strip_prefix(context_path).unwrap_or(&path);
     let call = Call { method: method.as_str(), path: below, query: &fields, body: &body };

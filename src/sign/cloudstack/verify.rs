@@ -58,7 +58,7 @@ impl Signer {
         }
         let theirs = folded(arena, fields, SIGNATURE).ok_or(VerifyError::Missing)?;
         values[0].extend_from_slice(theirs);
-        self.finish(scratch)?;
+        self.finish(scratch, &[])?;
         same(&scratch.signature, &scratch.values[0])
     }
 }
@@ -122,7 +122,7 @@ pub(super) fn read_parameters(
 ) -> Result<(), VerifyError> {
     scratch.clear();
     for piece in encode::scan(head.query.unwrap_or_default().as_bytes()) {
-        let field = decode_field(scratch, &piece, "query")?;
+        let field = decode_field(&mut scratch.arena, &piece, "query")?;
         match same_name(scratch, &field) {
             None => take(scratch, field)?,
             Some(at) if piece.value.is_some() => scratch.fields[at] = field,
@@ -134,7 +134,7 @@ pub(super) fn read_parameters(
         return Ok(());
     }
     for piece in encode::scan(body) {
-        let field = decode_field(scratch, &piece, "form")?;
+        let field = decode_field(&mut scratch.arena, &piece, "form")?;
         if same_name(scratch, &field).is_none() {
             take(scratch, field)?;
         }

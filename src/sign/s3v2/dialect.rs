@@ -75,6 +75,27 @@ const OSTOR: &[&str] = &[
     "replication",
 ];
 
+/// The first letters of a dialect's names, by the length of the name: a bit for each letter, either case. Nearly every
+/// name that is not listed is told by this alone.
+type Firsts = [u32; 32];
+
+const fn firsts(more: &[&str]) -> Firsts {
+    let mut table = [0; 32];
+    let mut at = 0;
+    while at < CORE.len() + more.len() {
+        let name = if at < CORE.len() { CORE[at] } else { more[at - CORE.len()] }.as_bytes();
+        table[name.len()] |= 1 << (name[0] & 31);
+        at += 1;
+    }
+    table
+}
+
+const AWS_FIRSTS: &Firsts = &firsts(AWS);
+const CEPH_FIRSTS: &Firsts = &firsts(CEPH);
+const MINIO_FIRSTS: &Firsts = &firsts(MINIO);
+const ARSENAL_FIRSTS: &Firsts = &firsts(ARSENAL);
+const OSTOR_FIRSTS: &Firsts = &firsts(OSTOR);
+
 impl Dialect {
     /// All of them, with the names that a configuration uses.
     const NAMED: [(&'static str, Self); 5] = [
@@ -97,14 +118,15 @@ impl Dialect {
 
     /// Whether a decoded query name is signed.
     pub fn is_sub_resource(self, name: &[u8]) -> bool {
-        let more = match self {
-            Self::Aws => AWS,
-            Self::Ceph => CEPH,
-            Self::Minio => MINIO,
-            Self::Arsenal => ARSENAL,
-            Self::Ostor => OSTOR,
+        let (more, firsts) = match self {
+            Self::Aws => (AWS, AWS_FIRSTS),
+            Self::Ceph => (CEPH, CEPH_FIRSTS),
+            Self::Minio => (MINIO, MINIO_FIRSTS),
+            Self::Arsenal => (ARSENAL, ARSENAL_FIRSTS),
+            Self::Ostor => (OSTOR, OSTOR_FIRSTS),
         };
-        CORE.iter().chain(more).any(|listed| listed.as_bytes() == name)
+        let (Some(first), Some(bits)) = (name.first(), firsts.get(name.len())) else { return false };
+        bits >> (first & 31) & 1 == 1 && CORE.iter().chain(more).any(|listed| listed.as_bytes() == name)
     }
 
     /// Whether `response-*` overrides come after all other sub-resources instead of among them.
@@ -128,6 +150,20 @@ mod tests {
             assert!(Dialect::from_name(name).is_some(), "{name}");
         }
         assert_eq!(Dialect::from_name("AWS"), None);
+    }
+
+    /// The table of first letters leaves no listed name out.
+    #[test]
+    fn every_listed_name_is_found() {
+        let lists = [AWS, CEPH, MINIO, ARSENAL, OSTOR];
+        for ((name, dialect), more) in Dialect::NAMED.into_iter().zip(lists) {
+            for listed in CORE.iter().chain(more) {
+                assert!(dialect.is_sub_resource(listed.as_bytes()), "{name} {listed}");
+                assert!(!dialect.is_sub_resource(listed.to_uppercase().as_bytes()), "{name} {listed}");
+                assert!(!dialect.is_sub_resource(&listed.as_bytes()[1..]), "{name} {listed}");
+            }
+            assert!(!dialect.is_sub_resource(b"") && !dialect.is_sub_resource(&[b'a'; 99]), "{name}");
+        }
     }
 
     #[test]

@@ -63,7 +63,7 @@ impl Signer {
         place: Place,
         scratch: &mut Scratch,
     ) -> Result<(), SignError> {
-        self.write(head, super::wire_query(head), place, None, scratch)
+        self.write(head, place, None, scratch)
     }
 }
 

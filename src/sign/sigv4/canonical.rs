@@ -68,8 +68,8 @@ fn remove_dot_segments(wire: &[u8], out: &mut Vec<u8>) {
     }
 }
 
-/// Respells the query's parameters into the arena, each with its `=` at the head of the value. `skip` sees the strictly encoded name, in which the names of
-/// authentication parameters stand as they are.
+/// Respells the query's parameters into the arena, each with its `=` at the head of the value. `skip` sees the strictly
+/// encoded name, in which the names of authentication parameters stand as they are.
 pub(super) fn collect_query(
     query: Option<&str>,
     skip: impl Fn(&[u8]) -> bool,
@@ -81,7 +81,7 @@ pub(super) fn collect_query(
     let bad = |_| SignError::Encoding("query");
     for piece in encode::scan(query.unwrap_or_default().as_bytes()) {
         let start = arena.len();
-        if piece.is_plain && piece.value.is_some() {
+        if piece.spelling.is_strict() && piece.value.is_some() {
             if !skip(piece.name) {
                 arena.extend_from_slice(piece.whole);
                 fields.push(Field::closing(arena, start, start + piece.name.len())?);
