@@ -60,6 +60,7 @@ fn what_has_two_readings_is_refused() {
         b"1 1\r\n",
         b"1\n",
         b"1\rx",
+        b"0\rx",
         b"1;e\n",
         b"1;e\0\r\n",
         b"1;e\rx",
