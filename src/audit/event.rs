@@ -7,7 +7,7 @@
 use jiff::Timestamp;
 
 use super::id;
-use super::line::{Object, cut};
+use super::line::{self, Object, cut};
 use super::parameters::Parameters;
 
 /// The version of the line's shape: readers refuse a major version that they do not know.
@@ -190,8 +190,12 @@ pub struct Additional<'a> {
 }
 
 impl Event<'_> {
-    /// Writes the fields of the line.
-    pub(super) fn write(&self, line: &mut Object<'_>) {
+    /// The line without its closing brace and newline: the chain adds the rest.
+    pub fn line(&self) -> Vec<u8> {
+        line::of(|line| self.write(line))
+    }
+
+    fn write(&self, line: &mut Object<'_>) {
         line.text("eventVersion", VERSION);
         line.spelled("eventTime", format_args!("{:.6}", self.time));
         line.spelled("eventID", id::at(self.time).hyphenated());
@@ -223,7 +227,7 @@ impl Event<'_> {
 impl Event<'_> {
     /// The line, as far as it is the event's.
     pub(crate) fn json(&self) -> String {
-        String::from_utf8_lossy(&super::line::of(|line| self.write(line))).into_owned() + "}"
+        String::from_utf8_lossy(&self.line()).into_owned() + "}"
     }
 }
 

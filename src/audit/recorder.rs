@@ -17,7 +17,7 @@ use tokio::sync::{Notify, oneshot};
 
 use super::chain::Head;
 use super::event::{Event, Kind};
-use super::{line, text};
+use super::text;
 
 /// The longest that a call waits for its intent or for room; the caller has its answer within a second.
 const PATIENCE: Duration = Duration::from_millis(900);
@@ -281,7 +281,7 @@ impl Recorder {
             Some(obstacle) => return Err(obstacle),
         }
         let (waiter, durable) = oneshot::channel();
-        let line = Line { body: line::of(|line| event.write(line)), waiter: Some(waiter) };
+        let line = Line { body: event.line(), waiter: Some(waiter) };
         if self.send(line, FULL_FOR_READS) { Ok(durable) } else { Err(Unrecorded::Crowded) }
     }
 
@@ -294,7 +294,7 @@ impl Recorder {
         } else {
             (FULL, &lost.writes, &lost.all_writes)
         };
-        let body = if self.for_people { text::line(event) } else { line::of(|line| event.write(line)) };
+        let body = if self.for_people { text::line(event) } else { event.line() };
         if !self.send(Line { body, waiter: None }, most) {
             lost.fetch_add(1, Relaxed);
             all.fetch_add(1, Relaxed);
