@@ -240,24 +240,33 @@ pub fn base64(mac: &[u8; 20]) -> [u8; 28] {
     text
 }
 
-/// The same as a query carries it.
-pub fn base64_escaped(text: &[u8; 28], out: &mut Vec<u8>) {
-    // `+` and `/` come before all letters and digits, so the addition leaves their highest bit clear.
-    let is_plain = |quad: &[u8; 4]| (u32::from_le_bytes(*quad) + 0x5050_5050) & 0x8080_8080 == 0x8080_8080;
-    for quad in text.as_chunks::<4>().0 {
-        match quad {
-            [a, b, c, b'='] if is_plain(quad) => out.extend_from_slice(&[*a, *b, *c, b'%', b'3', b'D']),
-            _ if is_plain(quad) => out.extend_from_slice(quad),
-            _ => encode_each(quad, out),
-        }
+/// How a query carries each character of Base64, the first byte lowest, and in the highest byte how long that is.
+const BASE64_ESCAPED: [u32; 256] = {
+    let mut table = [0; 256];
+    let mut byte = 0;
+    while byte < 256 {
+        #[allow(clippy::cast_possible_truncation)] // below 256 by the loop's bound
+        let b = byte as u8;
+        let (high, low) = (UPPER[byte >> 4], UPPER[byte & 15]);
+        let spelled = if b.is_ascii_alphanumeric() { [b, 0, 0, 1] } else { [b'%', high, low, 3] };
+        table[byte] = u32::from_le_bytes(spelled);
+        byte += 1;
     }
-}
+    table
+};
 
-/// Byte by byte, for the few that hold an escape.
-fn encode_each(text: &[u8], out: &mut Vec<u8>) {
-    for &byte in text {
-        if byte.is_ascii_alphanumeric() { out.push(byte) } else { escape(byte, UPPER, out) }
+/// The same as a query carries it. Without a branch, because what a signature holds cannot be foretold.
+pub fn base64_escaped(text: &[u8; 28], out: &mut Vec<u8>) {
+    let mut spelled = [0; 4 * 28];
+    let mut end = 0;
+    for byte in text {
+        let character = BASE64_ESCAPED[usize::from(*byte)];
+        if let Some(to) = spelled.get_mut(end..end + 4) {
+            to.copy_from_slice(&character.to_le_bytes());
+        }
+        end += (character >> 24) as usize;
     }
+    out.extend_from_slice(&spelled[..end]);
 }
 
 /// The two digits of every number below a hundred.
