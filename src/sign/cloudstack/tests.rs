@@ -45,6 +45,25 @@ fn a_query_is_rebuilt_strictly() {
     assert!(edits.headers.iter().all(Option::is_none));
 }
 
+/// Pieces that are copied, respelled, dropped and signed in another spelling than they are sent in, side by side.
+#[test]
+fn neighbours_do_not_disturb_each_other() {
+    let headers = HeaderMap::new();
+    let query = "&z=1&signature=q&y=%20&x=a%2Ab&apikey=k&&w=+&v=~&u=%C3%89&expiresX=2&t&command=c&s=%c3%89";
+    let mut scratch = Scratch::new();
+    let edits =
+        signer().sign(&head("GET", Some(query), &headers), Payload::Whole(b""), now(), &mut scratch).unwrap();
+    let own = "apiKey=KEY&signatureVersion=3&expires=2026-03-04T05%3A16%3A07%2B0000";
+    let (rest, _) = edits.query.unwrap().rsplit_once("&signature=").unwrap();
+    let sent = "z=1&y=%20&x=a%2Ab&w=%20&v=~&u=%C3%89&expiresX=2&t=&command=c&s=%C3%89";
+    assert_eq!(rest, format!("{sent}&{own}"));
+    assert_eq!(
+        String::from_utf8_lossy(edits.stages.string_to_sign),
+        "apikey=key&command=c&expires=2026-03-04t05%3a16%3a07%2b0000&expiresx=2&s=%c3%89&signatureversion=3&t=\
+         &u=%c3%89&v=%7e&w=%20&x=a*b&y=%20&z=1"
+    );
+}
+
 #[test]
 fn a_form_takes_what_the_gateway_adds() {
     let headers = form_headers();
@@ -90,6 +109,7 @@ fn what_could_be_read_in_two_ways_is_refused() {
     assert_eq!(outcome("a%0Ab=1", b""), Some(SignError::Control("parameter name")));
     assert_eq!(outcome("a=%zz", b""), Some(SignError::Encoding("query")));
     assert_eq!(outcome("a=%FF", b""), Some(SignError::Encoding("query")));
+    assert_eq!(outcome("a=%C3%89%C3", b""), Some(SignError::Encoding("query")));
     assert_eq!(outcome("a=1", b"b=%C3"), Some(SignError::Encoding("form")));
     assert_eq!(outcome("a=%0A&A=2", b"b=1"), None);
 }

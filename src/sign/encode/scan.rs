@@ -1,6 +1,6 @@
 //! Splitting a query or a form into its pieces, and learning on the way how each piece is spelled.
 //!
-//! Each byte is looked at once. Nothing here decodes, and nothing is judged: a broken escape makes a piece loose, and
+//! What means nothing is passed over many bytes at a time. Nothing here decodes, and nothing is judged: a broken escape makes a piece loose, and
 //! whoever decodes it refuses it.
 
 use super::marks::Marks;
@@ -150,5 +150,89 @@ impl<'w> Copied<'w> {
             out.push(b'&');
         }
         out.extend_from_slice(pieces);
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::super::{Keep, Plus, decode, java, percent};
+    use super::*;
+
+    fn spelled(text: &[u8], spell: impl Fn(&[u8], &mut Vec<u8>)) -> Vec<u8> {
+        let (mut decoded, mut out) = (Vec::new(), Vec::new());
+        decode(text, Plus::Space, &mut decoded).unwrap();
+        spell(&decoded, &mut out);
+        out
+    }
+
+    fn strictly(text: &[u8]) -> Vec<u8> {
+        spelled(text, |decoded, out| percent(decoded, Keep::Unreserved, out))
+    }
+
+    /// Each verdict on a piece against the slow way, for every byte as it is and in every spelling of its escape, in
+    /// a name and in a value, alone and beside others.
+    #[test]
+    fn spellings_are_what_the_encoders_write() {
+        let mut parts = vec![b"a".to_vec(), b"A%20b~c".to_vec(), b"%C3%89-%2A".to_vec(), b"%20".to_vec()];
+        for byte in 0..=255_u8 {
+            parts.push(format!("%{byte:02X}").into_bytes());
+            parts.push(format!("x%{byte:02x}").into_bytes());
+            if !b"%&=".contains(&byte) {
+                parts.push(vec![b'x', byte]);
+            }
+        }
+        for part in &parts {
+            for wire in [[b"name=", &part[..]].concat(), [part, &b"=value"[..]].concat()] {
+                let piece = scan(&wire).next().unwrap();
+                let (name, value, spelling) = (piece.name, piece.value.unwrap(), piece.spelling);
+                let is_plain_name = !name.contains(&b'%') && !name.contains(&b'~') && strictly(name) == name;
+                let is_strict = is_plain_name && strictly(value) == value;
+                assert_eq!(spelling.is_strict(), is_strict, "{}", wire.escape_ascii());
+                let signed = spelled(value, java).to_ascii_lowercase();
+                let is_common = is_strict && signed == value.to_ascii_lowercase();
+                // A star beside what is spelled alike is judged by the star.
+                assert!(is_common || !spelling.is_common(), "{}", wire.escape_ascii());
+                let has_star = value.contains(&b'~') || value.windows(3).any(|three| three == b"%2A");
+                assert!(spelling.is_common() || !is_common || has_star, "{}", wire.escape_ascii());
+                let is_ascii = spelled(value, |decoded, out| out.extend_from_slice(decoded)).is_ascii();
+                assert!(!is_strict || spelling.is_ascii() == is_ascii, "{}", wire.escape_ascii());
+            }
+        }
+    }
+
+    #[test]
+    fn broken_escapes_are_loose() {
+        for wire in ["a=%", "a=%4", "a=%4G", "a=%G4", "a=%:0", "a=%2", "a=b=c", "a=1&b=%"] {
+            assert!(!scan(wire.as_bytes()).last().unwrap().spelling.is_strict(), "{wire}");
+        }
+        assert!(!scan(b"a=%2&b=c").next().unwrap().spelling.is_strict());
+    }
+
+    #[test]
+    fn pieces_know_where_they_stand() {
+        let wire = b"&a=1&&bc=2&d&";
+        let found: Vec<_> = scan(wire).map(|piece| (piece.start, piece.whole)).collect();
+        assert_eq!(found, [(1, &b"a=1"[..]), (6, b"bc=2"), (11, b"d")]);
+        assert!(scan(wire).all(|piece| &wire[piece.start..][..piece.whole.len()] == piece.whole));
+    }
+
+    /// Every choice of pieces out of some, neighbours and not, comes out as joining them would have it.
+    #[test]
+    fn copied_pieces_are_joined() {
+        let wire = b"&a=1&bc=2&&d=3&e=4&f=5";
+        for choice in 0..32 {
+            let (mut copied, mut out, mut expected) = (Copied::new(wire), Vec::new(), Vec::new());
+            for (at, piece) in scan(wire).enumerate() {
+                if choice >> at & 1 == 1 {
+                    // Of one piece only the name is taken.
+                    let length = if at == 2 { 1 } else { piece.whole.len() };
+                    copied.take(&piece, length, &mut out);
+                    expected.push(&piece.whole[..length]);
+                }
+            }
+            copied.finish(&mut out);
+            assert_eq!(out, expected.join(&b'&'), "{choice}");
+        }
     }
 }
