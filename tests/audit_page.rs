@@ -185,17 +185,16 @@ fn the_program_proves_real_segments() {
 /// The names that the writer gives to fields, in their order: those of a line, and those of `additionalEventData`.
 fn fields() -> (Vec<String>, Vec<String>) {
     let source = text("src/audit/event.rs");
-    let (source, _) = source.split_once("#[cfg(test)]").unwrap();
-    let of = |begin: &str| -> Vec<String> {
+        let of = |begin: &str| -> Vec<String> {
         let (_, body) = source.split_once(begin).unwrap();
-        let (body, _) = body.split_once("fields.0.end()").unwrap();
-        let calls = ["fields.put(\"", "fields.text(\"", "fields.maybe(\""];
+        let (body, _) = body.split_once("\n    }\n").unwrap();
+        // `line.KIND("name", …)`, of which a line of the source has one at its beginning.
         body.lines()
-            .filter_map(|line| calls.iter().find_map(|call| line.trim_start().strip_prefix(call)))
-            .map(|rest| rest.split('"').next().unwrap().to_owned())
+            .filter_map(|line| line.trim_start().strip_prefix("line.")?.split_once("(\""))
+            .map(|(_, rest)| rest.split('"').next().unwrap().to_owned())
             .collect()
     };
-    (of("impl Serialize for Event<'_>"), of("impl Serialize for Ours<'_>"))
+    (of("    fn write(&self, line: &mut Object<'_>) {"), of("    fn write(&self, kind: Kind, "))
 }
 
 /// What stands between backticks in the first column of the tables under this head.
