@@ -61,15 +61,27 @@ impl Reply {
         if !line.is_sent()
             && let Poll::Ready(Err(_)) = line.poll_send(context)
         {
-            self.line = None;
-            return Poll::Ready(Some(Err(BrokenOff)));
+            return self.break_off(context);
         }
-        let data = ready!(line.poll_body(&mut self.framing, context));
-        if matches!(data, Some(Err(_))) {
-            self.line = None;
+        match ready!(line.poll_body(&mut self.framing, context)) {
+            Some(Err(_)) => self.break_off(context),
+            Some(Ok(data)) => {
+                self.end();
+                Poll::Ready(Some(Ok(data)))
+            }
+            None => {
+                self.end();
+                Poll::Ready(None)
+            }
         }
-        self.end();
-        Poll::Ready(data.map(|data| data.map_err(|_| BrokenOff)))
+    }
+
+    /// Closes the connection. Told at the next call, so that what came before leaves first: the caller's connection is
+    /// cut at the word.
+    fn break_off(&mut self, context: &Context<'_>) -> Poll<Option<Result<Bytes, BrokenOff>>> {
+        self.line = None;
+        context.waker().wake_by_ref();
+        Poll::Pending
     }
 }
 

@@ -221,6 +221,7 @@ fn remembered_names_are_never_another_answers() {
         "HTTP/1.1 200 OK\r\nX-Amz-Id-2: 1\r\nServer: a\r\nContent-Length: 0\r\n\r\n",
         "HTTP/1.1 200 OK\r\nx-amz-id-2: 2\r\nServer: b\r\nContent-Length: 0\r\n\r\n",
         "HTTP/1.1 200 OK\r\nServer: c\r\nX-Amz-Id-2: 3\r\nX-Amz-Id-3: 3\r\nContent-Length: 0\r\n\r\n",
+        "HTTP/1.1 200 OK\r\nX-Same: d\r\nX-Amz-Id-4: 4\r\nX-Amz-Id-2: 4\r\nContent-Length: 0\r\n\r\n",
         "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n",
         "HTTP/1.1 200 OK\r\nServer: c\r\nX-Amz-Id-2: 3\r\nX-Amz-Id-3: 3\r\nContent-Length: 0\r\n\r\n",
     ];
