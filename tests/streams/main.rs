@@ -10,6 +10,7 @@ mod failures;
 mod flow;
 mod framing;
 mod hostile_upstreams;
+mod http1;
 
 use support::{Ask, Gateway, Setup, Upstream, ask, every_scheme};
 

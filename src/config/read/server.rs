@@ -209,7 +209,7 @@ fn admin(field: &Field<'_>, listeners: &[(Listener, Span)], findings: &mut Findi
 }
 
 fn limits(mut table: Table<'_>, out: &mut Limits, findings: &mut Findings) {
-    // The lowest head is what hyper's own buffer needs; the highest target is what `http::Uri` holds.
+    // The lowest head is what tools send; the highest target is what `http::Uri` holds.
     bytes(&mut table, findings, "head", 8 << 10, 1 << 20, |bytes| out.head = bytes);
     count(&mut table, findings, "headers", 8, 1_000, |count| out.headers = count);
     bytes(&mut table, findings, "target", 256, 65_534, |bytes| out.target = bytes);

@@ -230,6 +230,7 @@ impl<S: ?Sized + Wire> Line<S> {
     fn ends(&self, stage: Stage) {
         self.stage.set(stage);
         self.interim.set(None);
+        self.was_full.set(false);
         if let Some(watcher) = self.watcher.take() {
             watcher.wake();
         }
