@@ -185,7 +185,7 @@ fn the_program_proves_real_segments() {
 /// The names that the writer gives to fields, in their order: those of a line, and those of `additionalEventData`.
 fn fields() -> (Vec<String>, Vec<String>) {
     let source = text("src/audit/event.rs");
-        let of = |begin: &str| -> Vec<String> {
+    let of = |begin: &str| -> Vec<String> {
         let (_, body) = source.split_once(begin).unwrap();
         let (body, _) = body.split_once("\n    }\n").unwrap();
         // `line.KIND("name", …)`, of which a line of the source has one at its beginning.
