@@ -145,11 +145,11 @@ fn read_profile(directory: &Path, number: usize) -> Result<Cost, String> {
             let (number, name) = name.split_once(' ').unwrap_or((name, ""));
             let known = names.entry(number).or_insert(name);
             callee = if line.starts_with('c') { known } else { "" };
-        } else if let Some(calls) = line.strip_prefix("calls=") {
-            if matches!(callee, "malloc" | "calloc" | "realloc" | "aligned_alloc" | "posix_memalign") {
-                let calls = calls.split(' ').next().and_then(|calls| calls.parse::<f64>().ok());
-                allocations += calls.ok_or_else(|| format!("{}: unreadable `{line}`", path.display()))?;
-            }
+        } else if let Some(calls) = line.strip_prefix("calls=")
+            && matches!(callee, "malloc" | "calloc" | "realloc" | "aligned_alloc" | "posix_memalign")
+        {
+            let calls = calls.split(' ').next().and_then(|calls| calls.parse::<f64>().ok());
+            allocations += calls.ok_or_else(|| format!("{}: unreadable `{line}`", path.display()))?;
         }
     }
     Ok(Cost { instructions, allocations })

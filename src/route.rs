@@ -169,7 +169,7 @@ mod tests {
         let hosts = ["a", "b.a", "c.b.a", "aa", "b.aa", "x.c.b.a", ".a", "a.", "", "ä.a", "b.ä"];
         let parts = ["", "/", "/p", "/p/q", "/pp", "/p/q/r", "/p/", "//", "/ä", "/ä/p", "/%70"];
         for _ in 0..100 {
-            let routes: Vec<(HostMatch, String)> = (0..1 + below_number(8))
+            let routes: Vec<(HostMatch, String)> = (0..=below_number(8))
                 .map(|_| {
                     let name = hosts[below_number(hosts.len())].to_owned();
                     let host = match below_number(3) {

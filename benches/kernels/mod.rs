@@ -2,7 +2,7 @@
 //! per scheme and form, each with the bare hashing that it cannot do without.
 //!
 //! A kernel is only made of requests whose signature was checked: against the vector's where the vector states what
-//! the signer writes, by RustCrypto's HMAC over the string to sign otherwise, and always by the signer's own verdict.
+//! the signer writes, by `RustCrypto`'s HMAC over the string to sign otherwise, and always by the signer's own verdict.
 //! What another signer is measured on are the requests that it signs exactly as this crate does.
 
 mod floor;

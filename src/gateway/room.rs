@@ -19,6 +19,7 @@ const MOST_HEADERS: usize = 64;
 /// What is kept.
 #[derive(Default)]
 pub(super) struct Room {
+    #[allow(clippy::vec_box, reason = "a call takes one as it is, and moves a pointer")]
     records: RefCell<Vec<Box<Record>>>,
     headers: RefCell<Vec<HeaderMap>>,
     meters: RefCell<Vec<Rc<Meter>>>,

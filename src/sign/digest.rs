@@ -1,9 +1,9 @@
 //! Digests and keyed MAC states: the one seam behind which the cryptographic back end is chosen.
 //!
-//! Two back ends stand behind it. `linked` is aws-lc-rs, which TLS links in any case; `portable` is the RustCrypto
+//! Two back ends stand behind it. `linked` is aws-lc-rs, which TLS links in any case; `portable` is the `RustCrypto`
 //! crates, and the oracle that the tests hold the other one to. The choice was measured (`benches/signing.rs`): for
-//! texts as short as those signed here, RustCrypto is the faster wherever the processor has instructions for SHA-256,
-//! and aws-lc-rs at nearly twice the speed where it has not. For SHA-1 RustCrypto is as fast or faster everywhere.
+//! texts as short as those signed here, `RustCrypto` is the faster wherever the processor has instructions for SHA-256,
+//! and aws-lc-rs at nearly twice the speed where it has not. For SHA-1 `RustCrypto` is as fast or faster everywhere.
 //! So SHA-1 is always `portable`, and SHA-256 is chosen by the processor when the program runs; without the feature
 //! `linked-digests` it is `portable` too.
 //!

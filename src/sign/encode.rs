@@ -376,7 +376,11 @@ mod tests {
         use base64::Engine as _;
         let engine = base64::engine::general_purpose::STANDARD;
         for seed in 0..=255_u8 {
-            let mac = std::array::from_fn(|at: usize| seed.wrapping_mul(31).wrapping_add((at * 37) as u8));
+            let mut byte = seed.wrapping_mul(31);
+            let mac = [(); 20].map(|()| {
+                byte = byte.wrapping_add(37);
+                byte
+            });
             let spelled = base64(&mac);
             assert_eq!(String::from_utf8_lossy(&spelled), engine.encode(mac), "{seed}");
             let escaped = text(|out| percent(&spelled, Keep::Unreserved, out));
@@ -400,12 +404,11 @@ mod tests {
                     }
                     for part in [piece.name, value] {
                         let mut spellings = [const { Vec::new() }; 5];
-                        let [a, b, c, d, e] = &mut spellings;
-                        decode(part, Plus::Space, a).unwrap();
-                        respell(part, Keep::Unreserved, Plus::Space, b).unwrap();
-                        percent(part, Keep::Unreserved, c);
-                        percent(part, Keep::Path, d);
-                        java(part, e);
+                        decode(part, Plus::Space, &mut spellings[0]).unwrap();
+                        respell(part, Keep::Unreserved, Plus::Space, &mut spellings[1]).unwrap();
+                        percent(part, Keep::Unreserved, &mut spellings[2]);
+                        percent(part, Keep::Path, &mut spellings[3]);
+                        java(part, &mut spellings[4]);
                         assert!(spellings.iter().all(|spelling| spelling == part), "{byte}");
                     }
                 }

@@ -183,6 +183,7 @@ fn parse(bytes: &[u8], kept: &mut Kept, bodiless: bool) -> Result<Option<(usize,
     Ok(Some((length, Head { status, framing, keep_alive })))
 }
 
+#[allow(clippy::naive_bytecount, reason = "a head is short, and the compiler counts many bytes at once")]
 fn count(bytes: &[u8], wanted: u8) -> usize {
     bytes.iter().filter(|byte| **byte == wanted).count()
 }

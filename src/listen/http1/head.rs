@@ -211,6 +211,7 @@ fn parse<'h>(
 #[allow(clippy::struct_excessive_bools, reason = "each is one fact of a head")]
 struct Facts {
     /// The stated length, unless it is none.
+    #[allow(clippy::option_option, reason = "stated or not, and if so, a number or not")]
     length: Option<Option<u64>>,
     two_lengths: bool,
     /// Whether the stated encoding is `chunked`.

@@ -2,7 +2,7 @@
 
 use super::{linked, portable};
 
-/// Whether the processor has instructions for SHA-256, and RustCrypto's code for them is built in.
+/// Whether the processor has instructions for SHA-256, and `RustCrypto`'s code for them is built in.
 fn has_instructions() -> bool {
     !cfg!(any(sha2_backend = "soft", sha2_256_backend = "soft")) && is_detected()
 }

@@ -1,4 +1,4 @@
-//! HMAC-SHA1, for the schemes that were made when it was new. RustCrypto's, which is the faster for short texts.
+//! HMAC-SHA1, for the schemes that were made when it was new. `RustCrypto`'s, which is the faster for short texts.
 
 use hmac::{Hmac, KeyInit as _, Mac as _};
 use sha1::{Digest as _, Sha1};

@@ -1,4 +1,4 @@
-//! SHA-256 and HMAC-SHA256 by the RustCrypto crates: plain Rust, and what the other back end is compared with.
+//! SHA-256 and HMAC-SHA256 by the `RustCrypto` crates: plain Rust, and what the other back end is compared with.
 
 use hmac::{Hmac, KeyInit as _, Mac as _};
 use sha2::{Digest as _, Sha256};

@@ -50,14 +50,12 @@ fn bits_at(wire: &[u8], at: usize) -> u32 {
         return rest.iter().rev().fold(0, |bits, &byte| bits << 1 | u32::from(is_mark(byte)));
     }
     // The last group, with what stands before it; or, if there is nothing, on its own.
-    match wire.last_chunk() {
-        Some(group) => bits(group) >> (GROUP - rest.len()),
-        None => {
-            let mut group = [b'0'; GROUP];
-            group[..rest.len()].copy_from_slice(rest);
-            bits(&group)
-        }
+    if let Some(group) = wire.last_chunk() {
+        return bits(group) >> (GROUP - rest.len());
     }
+    let mut group = [b'0'; GROUP];
+    group[..rest.len()].copy_from_slice(rest);
+    bits(&group)
 }
 
 fn bits(group: &[u8; GROUP]) -> u32 {
@@ -67,6 +65,7 @@ fn bits(group: &[u8; GROUP]) -> u32 {
     eights.fold(0, |bits, eight| bits << 8 | gather(*eight))
 }
 
+#[allow(clippy::needless_bitwise_bool, reason = "without branches the compiler looks at many bytes at once")]
 fn is_mark(byte: u8) -> bool {
     let is_letter = (byte | 0x20).wrapping_sub(b'a') < 26;
     // From `-` to `9` there is one other, `/`.

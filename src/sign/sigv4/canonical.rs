@@ -236,6 +236,7 @@ fn is_blank(byte: u8) -> bool {
 }
 
 /// Where the first blank stands that is a tab or has another behind it; the end of the value is no blank.
+#[allow(clippy::needless_bitwise_bool, reason = "without branches the compiler looks at many bytes at once")]
 fn to_be_changed(value: &[u8]) -> Option<usize> {
     let next = value.get(1..).unwrap_or_default();
     let pairs = || value.iter().zip(next);

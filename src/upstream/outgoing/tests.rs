@@ -34,7 +34,7 @@ impl AsyncWrite for Narrow {
         if this.closed {
             return Poll::Ready(Err(io::ErrorKind::BrokenPipe.into()));
         }
-        if this.width < 100 && this.calls % 2 == 0 {
+        if this.width < 100 && this.calls.is_multiple_of(2) {
             return Poll::Pending;
         }
         let count = bytes.len().min(this.width);
@@ -86,10 +86,14 @@ fn send(out: &mut Outgoing, to: &mut Narrow) -> Result<String, Fault> {
     panic!("it is not sent: {}", to.took.escape_ascii());
 }
 
+/// Headers of a case.
+type Fields = &'static [(&'static str, &'static str)];
+/// What makes the body of a case.
+type Make = fn() -> Body;
+
 #[test]
 fn requests_are_written_as_they_were_signed() {
-    type Make = fn() -> Body;
-    let cases: [(&str, &[(&str, &str)], Make, &str); 8] = [
+    let cases: [(&str, Fields, Make, &str); 8] = [
         (
             "GET",
             &[("Host", "h"), ("X-A", "\u{e9}"), ("x-a", "")],
@@ -186,13 +190,13 @@ fn bodies_of_another_length_break_off() {
 
 #[test]
 fn a_request_is_taken_back_only_when_nothing_of_it_was_written() {
-    let length = [("content-length", "5")];
+    const LENGTH: Fields = &[("content-length", "5")];
     let whole = || Body::whole(Bytes::from_static(b"hello"), None);
-    let bodies: [(fn() -> Body, &[(&str, &str)], Option<u64>); 4] = [
-        (whole, &length, Some(5)),
+    let bodies: [(Make, Fields, Option<u64>); 4] = [
+        (whole, LENGTH, Some(5)),
         (|| Body::Empty, &[], Some(0)),
         // A piece of these was taken.
-        (|| stream(b"hello", Some(5)), &length, None),
+        (|| stream(b"hello", Some(5)), LENGTH, None),
         (|| stream(b"hello", None), &[], None),
     ];
     for (body, headers, back) in bodies {
