@@ -134,7 +134,7 @@ impl Chunked {
             (State::Size(size, digits), b'0'..=b'9' | b'a'..=b'f' | b'A'..=b'F') if digits < DIGITS => {
                 State::Size(size << 4 | hexadecimal(byte), digits + 1)
             }
-            (State::Size(size, 1..), b'\r') | (State::Extension(size), b'\r') => State::SizeEnd(size),
+            (State::Size(size, 1..) | State::Extension(size), b'\r') => State::SizeEnd(size),
             (State::Size(size, 1..) | State::Blank(size), b';') => State::Extension(size),
             (State::Size(size, 1..) | State::Blank(size), b' ' | b'\t') => {
                 self.passes()?;
@@ -144,7 +144,7 @@ impl Chunked {
                 self.passes()?;
                 State::Extension(size)
             }
-            (State::SizeEnd(0), b'\n') => State::Line,
+            (State::SizeEnd(0) | State::ValueEnd, b'\n') => State::Line,
             (State::SizeEnd(size), b'\n') => State::Data(size),
             (State::DataReturn, b'\r') => State::DataEnd,
             (State::DataEnd, b'\n') => State::Size(0, 0),
@@ -164,7 +164,6 @@ impl Chunked {
                 self.passes()?;
                 State::Value
             }
-            (State::ValueEnd, b'\n') => State::Line,
             (State::LastEnd, b'\n') => State::Over,
             _ => return Err(Broken),
         })
