@@ -210,13 +210,12 @@ fn parse<'h>(
 #[derive(Default)]
 #[allow(clippy::struct_excessive_bools, reason = "each is one fact of a head")]
 struct Facts {
-    /// The stated length, unless it is none.
-    #[allow(clippy::option_option, reason = "stated or not, and if so, a number or not")]
-    length: Option<Option<u64>>,
-    two_lengths: bool,
-    /// Whether the stated encoding is `chunked`.
-    encoding: Option<bool>,
-    two_encodings: bool,
+    lengths: usize,
+    /// The last stated length, unless it is none.
+    length: Option<u64>,
+    encodings: usize,
+    /// Whether the last stated encoding is `chunked`.
+    is_chunked: bool,
     close: bool,
     keep_alive: bool,
     expects: bool,
@@ -226,10 +225,13 @@ impl Facts {
     fn note(&mut self, name: &HeaderName, value: &HeaderValue) {
         let value = value.as_bytes();
         match *name {
-            header::CONTENT_LENGTH => self.two_lengths |= self.length.replace(plain(value)).is_some(),
+            header::CONTENT_LENGTH => {
+                self.lengths += 1;
+                self.length = plain(value);
+            }
             header::TRANSFER_ENCODING => {
-                let is_chunked = value.eq_ignore_ascii_case(b"chunked");
-                self.two_encodings |= self.encoding.replace(is_chunked).is_some();
+                self.encodings += 1;
+                self.is_chunked = value.eq_ignore_ascii_case(b"chunked");
             }
             header::CONNECTION => {
                 for option in value.split(|&byte| byte == b',').map(<[u8]>::trim_ascii) {
@@ -244,20 +246,19 @@ impl Facts {
 
     /// How the body is framed, or why nobody can tell.
     fn framing(&self, is_old: bool) -> Result<Option<Framing>, &'static str> {
-        if self.two_lengths {
-            return Err("two Content-Length headers");
-        }
-        if self.two_encodings {
-            return Err("two Transfer-Encoding headers");
-        }
-        match (self.length, self.encoding) {
-            (Some(_), Some(_)) => Err("both Transfer-Encoding and Content-Length"),
-            (_, Some(false)) => Err("a Transfer-Encoding other than exactly `chunked`"),
-            (_, Some(true)) if is_old => Err("a Transfer-Encoding in HTTP/1.0"),
-            (_, Some(true)) => Ok(Some(Framing::chunked())),
-            (Some(None), _) => Err("a Content-Length that is not one plain number"),
-            (Some(Some(0)) | None, _) => Ok(None),
-            (Some(Some(length)), _) => Ok(Some(Framing::Length(length))),
+        match (self.lengths, self.encodings) {
+            (2.., _) => Err("two Content-Length headers"),
+            (_, 2..) => Err("two Transfer-Encoding headers"),
+            (1, 1) => Err("both Transfer-Encoding and Content-Length"),
+            (0, 0) => Ok(None),
+            (0, 1) if !self.is_chunked => Err("a Transfer-Encoding other than exactly `chunked`"),
+            (0, 1) if is_old => Err("a Transfer-Encoding in HTTP/1.0"),
+            (0, 1) => Ok(Some(Framing::chunked())),
+            (1, 0) => match self.length {
+                None => Err("a Content-Length that is not one plain number"),
+                Some(0) => Ok(None),
+                Some(length) => Ok(Some(Framing::Length(length))),
+            },
         }
     }
 }

@@ -32,10 +32,11 @@ use crate::listen::preface::Resumed;
 const MOST: usize = 64 << 10;
 /// The least room that reading is worth while.
 const LEAST: usize = 2 << 10;
-/// The most of an unwanted body that is read so that its connection can go on, and after the last answer.
+/// The most of an unwanted body that is read so that its connection can go on.
 const DRAINED: usize = 64 << 10;
-/// How long a caller may take to notice that a connection is closed while it still sends.
-const LINGER: Duration = Duration::from_secs(1);
+/// How long a caller may take to notice that a connection is closed while it still sends, and how much it may send.
+const LINGER: Duration = Duration::from_secs(2);
+const LINGERED: usize = 8 << 20;
 
 const CONTINUE: &[u8] = b"HTTP/1.1 100 Continue\r\n\r\n";
 
@@ -347,7 +348,7 @@ impl<S: ?Sized + Wire> Line<S> {
         open: &OpenConnections,
         context: &mut Context<'_>,
     ) -> Poll<()> {
-        while *drained < DRAINED && !open.is_draining() {
+        while *drained < LINGERED && !open.is_draining() {
             self.buffer.borrow_mut().clear();
             match self.poll_fill(context) {
                 Poll::Ready(Ok(read @ 1..)) => *drained += read,

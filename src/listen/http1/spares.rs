@@ -14,7 +14,7 @@ use super::names::Names;
 /// How much is read at a time, unless more is known to come.
 pub(super) const BLOCK: usize = 8 << 10;
 /// Pieces of each kind that are kept.
-const KEPT: usize = 128;
+const KEPT: usize = 256;
 /// Headers that a map has room for, at most, to be kept.
 const MOST_HEADERS: usize = 64;
 /// Bytes that a written head has room for, at most, to be kept.
