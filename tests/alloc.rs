@@ -266,10 +266,10 @@ fn reporting_to_nobody_allocates_nothing() {
     assert!(counted > 0);
 }
 
-/// `benches/request.rs` says who allocates. Of these nine are hyper's, for two connections.
+/// `benches/request.rs` says who allocates.
 #[test]
 fn a_small_request_allocates_little() {
-    for (identity, most) in worker::IDENTITIES.into_iter().zip([13, 13, 17]) {
+    for (identity, most) in worker::IDENTITIES.into_iter().zip([4, 4, 6]) {
         let mut running = worker::Running::start(identity, || IS_WORKER.set(true));
         running.drive(300);
         let before = OF_WORKERS.load(Ordering::Relaxed);
