@@ -1,7 +1,7 @@
 //! HTTP/1 towards callers: one task for each connection, which reads a head, has it answered, and begins again.
 //!
-//! A head is judged once, whole and in place ([`head`]), a body in one grammar ([`framing`]); an answer is framed by
-//! what is known of it ([`answer`]). Requests of one connection are answered one after the other. Nothing here decides
+//! A head is judged once, whole and in place (`head.rs`), a body in one grammar (`framing.rs`); an answer is framed by
+//! what is known of it (`answer.rs`). Requests of one connection are answered one after the other. Nothing here decides
 //! what a caller may do.
 
 mod answer;
