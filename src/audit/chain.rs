@@ -8,12 +8,9 @@
 
 use std::fmt;
 
-use hmac::{Hmac, KeyInit as _, Mac as _};
-use sha2::{Digest as _, Sha256};
-use zeroize::Zeroizing;
-
 use crate::secret::Secret;
-use crate::sign::encode::hex32;
+use crate::sign::digest::{MacSha256, RunningSha256};
+use crate::sign::encode::{decimal, hex32};
 
 /// The hash before the first line.
 const GENESIS: [u8; 32] = [0; 32];
@@ -54,21 +51,12 @@ pub(super) enum Algorithm {
     /// Anybody can compute it.
     Sha256,
     /// Only who has the key can.
-    HmacSha256(Box<Hmac<Sha256>>),
+    HmacSha256(Box<MacSha256>),
 }
 
 impl Algorithm {
     pub(super) fn new(key: Option<&Secret>) -> Self {
-        let Some(key) = key else { return Self::Sha256 };
-        // RFC 2104's own first step, which makes the constructor of the keyed state infallible.
-        let mut block = Zeroizing::new([0; 64]);
-        let key = key.expose();
-        if key.len() > block.len() {
-            block[..32].copy_from_slice(&Sha256::digest(key));
-        } else {
-            block[..key.len()].copy_from_slice(key);
-        }
-        Self::HmacSha256(Box::new(Hmac::new(&(*block).into())))
+        key.map_or(Self::Sha256, |key| Self::HmacSha256(Box::new(MacSha256::new(key.expose()))))
     }
 
     /// As it stands in open lines.
@@ -81,13 +69,13 @@ impl Algorithm {
 
     fn hash(&self, previous: &[u8; 32], line: &[u8]) -> [u8; 32] {
         match self {
-            Self::Sha256 => Sha256::new().chain_update(previous).chain_update(line).finalize().into(),
-            Self::HmacSha256(keyed) => {
-                let mut mac = keyed.as_ref().clone();
-                mac.update(previous);
-                mac.update(line);
-                mac.finalize().into_bytes().into()
+            Self::Sha256 => {
+                let mut hash = RunningSha256::new();
+                hash.update(previous);
+                hash.update(line);
+                hash.finish()
             }
+            Self::HmacSha256(keyed) => keyed.sign_all(&[previous, line]),
         }
     }
 }
@@ -133,7 +121,7 @@ impl Chain {
         let start = out.len();
         out.extend_from_slice(body);
         out.extend_from_slice(SEQ);
-        out.extend_from_slice(seq.to_string().as_bytes());
+        decimal(seq, out);
         let hash = self.algorithm.hash(&self.previous_hash(), &out[start..]);
         out.extend_from_slice(HASH);
         out.extend_from_slice(&hex32(&hash));

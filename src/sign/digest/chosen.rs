@@ -52,6 +52,14 @@ impl MacSha256 {
             Mac::Portable(mac) => mac.sign(message),
         }
     }
+
+    /// The MAC of a message in pieces.
+    pub fn sign_all(&self, pieces: &[&[u8]]) -> [u8; 32] {
+        match &self.0 {
+            Mac::Linked(mac) => mac.sign_all(pieces),
+            Mac::Portable(mac) => mac.sign_all(pieces),
+        }
+    }
 }
 
 /// SHA-256 of bytes at hand.

@@ -18,6 +18,15 @@ impl MacSha256 {
     pub fn sign(&self, message: &[u8]) -> [u8; 32] {
         fixed(hmac::sign(&self.0, message).as_ref())
     }
+
+    /// The MAC of a message in pieces.
+    pub fn sign_all(&self, pieces: &[&[u8]]) -> [u8; 32] {
+        let mut mac = hmac::Context::with_key(&self.0);
+        for piece in pieces {
+            mac.update(piece);
+        }
+        fixed(mac.sign().as_ref())
+    }
 }
 
 /// SHA-256 of bytes at hand.

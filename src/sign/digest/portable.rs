@@ -20,6 +20,15 @@ impl MacSha256 {
         mac.update(message);
         mac.finalize().into_bytes().into()
     }
+
+    /// The MAC of a message in pieces.
+    pub fn sign_all(&self, pieces: &[&[u8]]) -> [u8; 32] {
+        let mut mac = self.0.clone();
+        for piece in pieces {
+            mac.update(piece);
+        }
+        mac.finalize().into_bytes().into()
+    }
 }
 
 /// SHA-256 of bytes at hand.

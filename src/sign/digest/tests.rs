@@ -52,8 +52,13 @@ fn the_back_ends_agree() {
             let expected = oracle.sign(message);
             assert_eq!(chosen.sign(message), expected, "key {key}, message {length}");
             assert_eq!(chosen.clone().sign(message), expected, "key {key}, message {length}");
+            let (begin, end) = message.split_at(length / 3);
+            assert_eq!(chosen.sign_all(&[begin, b"", end]), expected, "key {key}, message {length}");
+            assert_eq!(oracle.sign_all(&[begin, b"", end]), expected, "key {key}, message {length}");
             #[cfg(feature = "linked-digests")]
             assert_eq!(linked.sign(message), expected, "key {key}, message {length}");
+            #[cfg(feature = "linked-digests")]
+            assert_eq!(linked.sign_all(&[begin, end]), expected, "key {key}, message {length}");
             #[cfg(feature = "linked-digests")]
             assert_eq!(linked.clone().sign(message), expected, "key {key}, message {length}");
         }
