@@ -196,20 +196,20 @@ impl Event<'_> {
     }
 
     fn write(&self, line: &mut Object<'_>) {
-        line.text("eventVersion", VERSION);
-        line.spelled("eventTime", format_args!("{:.6}", self.time));
-        line.spelled("eventID", id::at(self.time).hyphenated());
+        line.word("eventVersion", VERSION);
+        line.moment("eventTime", self.time);
+        line.id("eventID", id::at(self.time));
         line.text("requestID", &cut(self.request_id, TEXT));
         // What CloudTrail gives to events that are not its own.
-        line.text("eventType", "ActivityLog");
-        line.text("eventCategory", "ActivityAuditLog");
+        line.word("eventType", "ActivityLog");
+        line.word("eventCategory", "ActivityAuditLog");
         line.text("eventSource", &cut(self.source, TEXT));
         line.text("eventName", &cut(self.name, TEXT));
         line.maybe("awsRegion", self.region, TEXT);
         line.text("sourceIPAddress", &cut(self.source_ip, TEXT));
         line.maybe("userAgent", self.user_agent, TEXT);
         line.object("userIdentity", |line| self.identity.write(line));
-        line.value("readOnly", self.read_only);
+        line.switch("readOnly", self.read_only);
         if let Some(parameters) = self.parameters.filter(|found| !found.is_empty()) {
             line.object("requestParameters", |line| parameters.write(line));
         }
@@ -233,7 +233,7 @@ impl Event<'_> {
 
 impl Identity<'_> {
     fn write(&self, line: &mut Object<'_>) {
-        line.text("type", self.kind.word());
+        line.word("type", self.kind.word());
         line.maybe("userName", self.name, TEXT);
         line.maybe("proof", self.proof, TEXT);
         line.maybe("accessKeyId", self.access_key, TEXT);
@@ -243,28 +243,28 @@ impl Identity<'_> {
 impl Additional<'_> {
     /// The fields of `additionalEventData`; `omitted` resources were left out.
     fn write(&self, kind: Kind, omitted: usize, line: &mut Object<'_>) {
-        line.text("record", kind.word());
+        line.word("record", kind.word());
         line.maybe("route", self.route, TEXT);
         line.maybe("operation", self.operation, TEXT);
         line.maybe("credential", self.credential, TEXT);
         line.maybe("accessKeyId", self.access_key, TEXT);
         line.maybe("scheme", self.scheme, TEXT);
-        line.maybe("decision", self.decision.map(Decision::word), TEXT);
+        line.maybe_word("decision", self.decision.map(Decision::word));
         line.maybe("rule", self.rule, TEXT);
         line.maybe("cause", self.cause, TEXT);
         line.maybe("upstream", self.upstream, TEXT);
         line.maybe("method", self.method, TEXT);
-        line.maybe_value("status", self.status);
-        line.maybe_value("upstreamStatus", self.upstream_status);
-        line.maybe_value("bytesIn", self.bytes_in);
-        line.maybe_value("bytesOut", self.bytes_out);
+        line.maybe_number("status", self.status);
+        line.maybe_number("upstreamStatus", self.upstream_status);
+        line.maybe_number("bytesIn", self.bytes_in);
+        line.maybe_number("bytesOut", self.bytes_out);
         line.millis("queueMs", self.queue_ms);
-        line.maybe_value("signUs", self.sign_us);
+        line.maybe_number("signUs", self.sign_us);
         line.millis("firstByteMs", self.first_byte_ms);
         line.millis("totalMs", self.total_ms);
         line.maybe("upstreamRequestId", self.upstream_request_id, TEXT);
-        line.maybe_value("attempts", self.attempts);
-        line.maybe_value("polls", self.polls);
+        line.maybe_number("attempts", self.attempts);
+        line.maybe_number("polls", self.polls);
         line.maybe("ended", self.ended, TEXT);
         line.maybe("stringToSignSha256", self.string_to_sign, TEXT);
         line.maybe("traceId", self.trace, TEXT);
@@ -272,8 +272,12 @@ impl Additional<'_> {
         if !asks.is_empty() {
             line.texts("asks", asks.iter().map(String::as_str));
         }
-        line.maybe_value("asksOmitted", (untold > 0).then_some(untold));
-        line.maybe_value("resourcesOmitted", (omitted > 0).then_some(omitted));
+        if untold > 0 {
+            line.count("asksOmitted", untold);
+        }
+        if omitted > 0 {
+            line.count("resourcesOmitted", omitted);
+        }
     }
 }
 

@@ -5,11 +5,15 @@
 //! [`Object`]: for them serde took a tenth of what a small request cost.
 
 use std::cell::RefCell;
-use std::fmt::Display;
 use std::io::{self, Write};
 
+use jiff::Timestamp;
 use serde::Serialize;
 use serde_json::ser::{CharEscape, Formatter, Serializer};
+use uuid::Uuid;
+
+use crate::sign::date::{self, Latest};
+use crate::sign::encode;
 
 /// Writes everything beyond visible ASCII as escapes.
 struct Ascii;
@@ -49,6 +53,8 @@ impl Formatter for Ascii {
 thread_local! {
     /// Where lines are put together: as long as the longest that this thread has written, up to a bound.
     static SCRATCH: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
+    /// The second of the latest event.
+    static SECOND: RefCell<Latest<24>> = RefCell::default();
 }
 
 /// Bytes that a thread keeps for its next line.
@@ -102,6 +108,18 @@ impl Object<'_> {
         quoted(text, self.name(name));
     }
 
+    /// One of the program's own words, in visible ASCII without `"` and `\`.
+    pub(crate) fn word(&mut self, name: &'static str, word: &'static str) {
+        self.spelled(name, word.as_bytes());
+    }
+
+    /// One of the program's own words, where there is one.
+    pub(crate) fn maybe_word(&mut self, name: &'static str, word: Option<&'static str>) {
+        if let Some(word) = word {
+            self.word(name, word);
+        }
+    }
+
     /// A text, where there is one, cut to `most` characters.
     pub(crate) fn maybe(&mut self, name: &'static str, text: Option<&str>, most: usize) {
         if let Some(text) = text {
@@ -109,34 +127,76 @@ impl Object<'_> {
         }
     }
 
-    /// What is written as a number or a switch is.
-    pub(crate) fn value(&mut self, name: &'static str, value: impl Display) {
-        // A vector takes everything.
-        let _ = write!(self.name(name), "{value}");
+    /// A number.
+    pub(crate) fn number(&mut self, name: &'static str, number: u64) {
+        encode::decimal(number, self.name(name));
     }
 
-    /// A number or a switch, where there is one.
-    pub(crate) fn maybe_value(&mut self, name: &'static str, value: Option<impl Display>) {
-        if let Some(value) = value {
-            self.value(name, value);
+    /// A number, where there is one.
+    pub(crate) fn maybe_number(&mut self, name: &'static str, number: Option<impl Into<u64>>) {
+        if let Some(number) = number {
+            self.number(name, number.into());
         }
+    }
+
+    /// How many there are.
+    pub(crate) fn count(&mut self, name: &'static str, count: usize) {
+        self.number(name, u64::try_from(count).unwrap_or(u64::MAX));
+    }
+
+    /// Whether something is so.
+    pub(crate) fn switch(&mut self, name: &'static str, is_on: bool) {
+        self.name(name).extend_from_slice(if is_on { b"true" } else { b"false" });
     }
 
     /// Milliseconds with three decimals at most, where they are known.
     pub(crate) fn millis(&mut self, name: &'static str, value: Option<f64>) {
         let Some(value) = value else { return };
+        // What is negative or not a number is written as nothing, and what is too large as much.
+        #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)]
+        let thousandths = (value * 1e3).round() as u64;
         let out = self.name(name);
-        let begin = out.len();
-        let _ = write!(out, "{value:.3}");
+        encode::decimal(thousandths / 1_000, out);
+        let digits = last_digits::<3>(thousandths);
         // As short as it can be said, and still no whole number.
-        while out.ends_with(b"0") && !out[begin..].ends_with(b".0") {
-            out.pop();
-        }
+        let length = digits.iter().rposition(|digit| *digit != b'0').map_or(1, |last| last + 1);
+        out.push(b'.');
+        out.extend_from_slice(&digits[..length]);
+    }
+
+    /// A moment, with microseconds.
+    pub(crate) fn moment(&mut self, name: &'static str, moment: Timestamp) {
+        let second = SECOND.with_borrow_mut(|latest| latest.spell(moment, date::iso));
+        let Ok(second) = second else {
+            // Before 1970.
+            return self.spelled(name, format!("{moment:.6}").as_bytes());
+        };
+        let mut text = *b"YYYY-MM-DDThh:mm:ss.000000Z";
+        text[..19].copy_from_slice(&second[..19]);
+        text[20..26].copy_from_slice(&last_digits::<6>(moment.subsec_microsecond().unsigned_abs().into()));
+        self.spelled(name, &text);
+    }
+
+    /// An id.
+    pub(crate) fn id(&mut self, name: &'static str, id: Uuid) {
+        self.spelled(name, id.hyphenated().encode_lower(&mut Uuid::encode_buffer()).as_bytes());
+    }
+
+    /// Bytes in hexadecimal.
+    pub(crate) fn hex(&mut self, name: &'static str, bytes: &[u8]) {
+        let out = self.name(name);
+        out.push(b'"');
+        encode::hex(bytes, out);
+        out.push(b'"');
     }
 
     /// What is spelled in visible ASCII without `"` and `\`, as dates and ids are.
-    pub(crate) fn spelled(&mut self, name: &'static str, value: impl Display) {
-        let _ = write!(self.name(name), "\"{value}\"");
+    fn spelled(&mut self, name: &'static str, text: &[u8]) {
+        debug_assert!(!text.iter().any(|byte| is_odd(*byte)));
+        let out = self.name(name);
+        out.push(b'"');
+        out.extend_from_slice(text);
+        out.push(b'"');
     }
 
     /// An object within.
@@ -188,11 +248,27 @@ fn listed<T>(out: &mut Vec<u8>, items: impl IntoIterator<Item = T>, mut write: i
     out.push(b']');
 }
 
+/// The last decimal digits of a number.
+fn last_digits<const COUNT: usize>(mut number: u64) -> [u8; COUNT] {
+    let mut digits = [b'0'; COUNT];
+    for digit in digits.iter_mut().rev() {
+        #[allow(clippy::cast_possible_truncation)] // below ten
+        let last = (number % 10) as u8;
+        *digit += last;
+        number /= 10;
+    }
+    digits
+}
+
+/// Whether a byte does not stand in a text as it is.
+fn is_odd(byte: u8) -> bool {
+    !(0x20..0x7f).contains(&byte) || byte == b'"' || byte == b'\\'
+}
+
 /// A text in quotes.
 pub(crate) fn quoted(text: &str, out: &mut Vec<u8>) {
     // All bytes are looked at, which takes less time than to stop at the first.
-    let odd = |byte: u8| !(0x20..0x7f).contains(&byte) || byte == b'"' || byte == b'\\';
-    if text.bytes().fold(false, |found, byte| found | odd(byte)) {
+    if text.bytes().fold(false, |found, byte| found | is_odd(byte)) {
         let written = text.serialize(&mut Serializer::with_formatter(&mut *out, Ascii));
         debug_assert!(written.is_ok(), "a vector takes everything");
         return;
@@ -240,8 +316,9 @@ mod tests {
     #[test]
     fn objects_are_what_json_readers_expect() {
         let mut line = of(|line| {
-            line.value("number", u64::MAX);
-            line.maybe_value("none", None::<u16>);
+            line.number("number", u64::MAX);
+            line.maybe_number("none", None::<u16>);
+            line.switch("on", true);
             line.maybe("cut", Some("abcd"), 3);
             for (name, value) in [("a", 0.0), ("b", 0.1), ("c", 12.34), ("d", 10.0), ("e", 1_234_567.125)] {
                 line.object(name, |inner| inner.millis("ms", Some(value)));
@@ -250,15 +327,26 @@ mod tests {
             line.texts("texts", ["x", "y\n"]);
             line.texts("nothing", []);
             line.objects("objects", ["p", "q"], |item, object| object.text("n", item));
-            line.stranger("odd\"name", |out| nested(out, |object| object.spelled("id", 7)));
+            line.stranger("odd\"name", |out| nested(out, |object| object.hex("hex", &[0xa5, 7])));
         });
         line.push(b'}');
         let expected = concat!(
-            r#"{"number":18446744073709551615,"cut":"abc\u2026","a":{"ms":0.0},"b":{"ms":0.1},"c":{"ms":12.34},"#,
+            r#"{"number":18446744073709551615,"on":true,"cut":"abc\u2026","a":{"ms":0.0},"b":{"ms":0.1},"c":{"ms":12.34},"#,
             r#""d":{"ms":10.0},"e":{"ms":1234567.125},"empty":{},"texts":["x","y\n"],"nothing":[],"#,
-            r#""objects":[{"n":"p"},{"n":"q"}],"odd\"name":{"id":"7"}}"#
+            r#""objects":[{"n":"p"},{"n":"q"}],"odd\"name":{"hex":"a507"}}"#
         );
         assert_eq!(String::from_utf8_lossy(&line), expected);
+    }
+
+    #[test]
+    fn moments_and_ids_are_spelled_as_their_types_spell_them() {
+        for microsecond in [0, 1, 999_999, 1_000_000, 1_763_838_000_000_000, 253_402_207_199_999_999, -1] {
+            let moment = Timestamp::from_microsecond(microsecond).unwrap_or_default();
+            let line = of(|line| line.moment("at", moment));
+            assert_eq!(String::from_utf8_lossy(&line), format!("{{\"at\":\"{moment:.6}\""));
+        }
+        let id = Uuid::from_u128(0x0123_4567_89ab_cdef_0011_2233_4455_6677);
+        assert_eq!(of(|line| line.id("id", id)), format!("{{\"id\":\"{id}\"").as_bytes());
     }
 
     #[test]

@@ -266,13 +266,13 @@ impl Parameters {
             line.stranger(name, |out| match value {
                 Value::Plain(text) => quoted(text, out),
                 Value::Hashed { length, hash } => nested(out, |object| {
-                    object.value("length", length);
-                    object.spelled("hash", format_args!("{:016x}", u64::from_be_bytes(hash)));
+                    object.count("length", length);
+                    object.hex("hash", &hash);
                 }),
             });
         }
         if self.omitted > 0 {
-            line.value(OMITTED, self.omitted);
+            line.count(OMITTED, self.omitted);
         }
     }
 }
