@@ -115,19 +115,6 @@ fn headers(headers: &HeaderMap) -> Result<(), Reason> {
     Ok(())
 }
 
-/// Headers that only concern one hop.
-pub(super) const HOP_BY_HOP: [HeaderName; 9] = [
-    header::CONNECTION,
-    HeaderName::from_static("keep-alive"),
-    header::PROXY_AUTHENTICATE,
-    header::PROXY_AUTHORIZATION,
-    HeaderName::from_static("proxy-connection"),
-    header::TE,
-    header::TRAILER,
-    header::TRANSFER_ENCODING,
-    header::UPGRADE,
-];
-
 /// `Connection` may name hop-by-hop headers to be dropped; naming one that travels end to end would have this
 /// gateway delete what it is about to sign.
 fn hops(headers: &HeaderMap) -> Result<(), Reason> {

@@ -16,7 +16,7 @@ use jiff::Timestamp;
 
 use super::Way;
 use super::admit::Inbound;
-use super::headers::SIGNATURE;
+use super::headers::is_of_signature;
 use super::judge::Desk;
 use super::payload::{Cover, Source};
 use super::rebuild::rebuild;
@@ -76,7 +76,7 @@ pub(super) async fn offer(
 /// transfers stay here; so do bodies in chunks that carry signatures or checksums of their own.
 fn is_candidate(head: &Parts, rule: HandOver) -> bool {
     let has = |name: &str| head.headers.contains_key(name);
-    let signs = SIGNATURE.iter().any(|name| *name != CONTENT_SHA256.as_str() && has(name));
+    let signs = head.headers.keys().any(|name| *name != CONTENT_SHA256 && is_of_signature(name.as_str()));
     let digest = head.headers.get(CONTENT_SHA256).map_or(&b"UNSIGNED-PAYLOAD"[..], HeaderValue::as_bytes);
     let whole =
         digest == b"UNSIGNED-PAYLOAD" || digest.len() == 64 && digest.iter().all(u8::is_ascii_hexdigit);

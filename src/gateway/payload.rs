@@ -28,7 +28,10 @@ use crate::sign::chunked::{ChunkVerifier, Decoder, Trailer};
 const HELD: u64 = 4 << 20;
 
 const UNSIGNED: &[u8] = b"UNSIGNED-PAYLOAD";
-const DECODED_LENGTH: &str = "x-amz-decoded-content-length";
+const CONTENT_MD5: HeaderName = HeaderName::from_static("content-md5");
+const CONTENT_SHA256: HeaderName = HeaderName::from_static("x-amz-content-sha256");
+const DECODED_LENGTH: HeaderName = HeaderName::from_static("x-amz-decoded-content-length");
+const TRAILER: HeaderName = HeaderName::from_static("x-amz-trailer");
 
 /// What a caller's verified signature says of the body, beside what the head says.
 #[derive(Default)]
@@ -79,10 +82,11 @@ impl<'r> Source<'r> {
         if let Some(digest) = cover.digest {
             checks.sha256(digest);
         }
-        let token = only(headers, "x-amz-content-sha256")?.map_or(UNSIGNED, HeaderValue::as_bytes);
+        let token = only(headers, &CONTENT_SHA256)?.map_or(UNSIGNED, HeaderValue::as_bytes);
         let mode = std::str::from_utf8(token).ok().and_then(ChunkMode::from_token);
         // Some clients name the framing in the encoding alone, others in the digest's place alone.
-        let framed = is_aws_chunked(headers) && headers.contains_key(DECODED_LENGTH);
+        let is_named = is_aws_chunked(headers);
+        let framed = is_named && headers.contains_key(DECODED_LENGTH);
         let unsigned = token == UNSIGNED;
         let mode = mode.or_else(|| (framed && unsigned).then_some(ChunkMode::UnsignedTrailer));
         match mode {
@@ -90,7 +94,7 @@ impl<'r> Source<'r> {
                 let (plain, trailers) = unframed(headers, stream, mode, checks, cover.verifier)?;
                 Ok(Self { plain, limits, store, digest: None, trailers: Some(trailers), known: None })
             }
-            None if is_aws_chunked(headers) => {
+            None if is_named => {
                 Err(bad("content-encoding", "`aws-chunked` without x-amz-decoded-content-length"))
             }
             None => {
@@ -288,10 +292,10 @@ fn unframed(
     mut checks: Checks,
     verifier: Option<Box<ChunkVerifier>>,
 ) -> Result<(Plain, Vec<Algorithm>), Reason> {
-    let length = only(headers, DECODED_LENGTH)?.ok_or(Reason::LengthRequired)?;
-    let length = number(length).ok_or_else(|| bad(DECODED_LENGTH, "not a plain number"))?;
+    let length = only(headers, &DECODED_LENGTH)?.ok_or(Reason::LengthRequired)?;
+    let length = number(length).ok_or_else(|| bad("x-amz-decoded-content-length", "not a plain number"))?;
     let mut trailers = Vec::new();
-    for name in list(headers, "x-amz-trailer") {
+    for name in list(headers, &TRAILER) {
         let unknown = || bad("x-amz-trailer", "a name that is no checksum");
         let algorithm = Algorithm::from_header(&name).ok_or_else(unknown)?;
         if headers.contains_key(algorithm.header()) {
@@ -309,13 +313,13 @@ fn unframed(
 /// What checksum headers state of the body.
 fn stated_checks(headers: &HeaderMap) -> Result<Checks, Reason> {
     let mut checks = Checks::default();
-    if let Some(value) = only(headers, "content-md5")? {
+    if let Some(value) = only(headers, &CONTENT_MD5)? {
         let digest = STANDARD.decode(value.as_bytes()).ok().and_then(|bytes| bytes.try_into().ok());
         checks.md5(digest.ok_or_else(|| bad("content-md5", "not the Base64 of 16 bytes"))?);
     }
     for name in headers.keys() {
         let Some(algorithm) = Algorithm::from_header(name.as_str()) else { continue };
-        if let Some(value) = only(headers, algorithm.header())? {
+        if let Some(value) = only(headers, name)? {
             let value = value.to_str().map_err(|_| bad(algorithm.header(), "not Base64"))?;
             checks.checksum(algorithm, Some(value.to_owned()));
         }
@@ -324,20 +328,20 @@ fn stated_checks(headers: &HeaderMap) -> Result<Checks, Reason> {
 }
 
 /// The one value of a header: of two, the upstream could believe the one that was not checked here.
-fn only<'h>(headers: &'h HeaderMap, name: &'static str) -> Result<Option<&'h HeaderValue>, Reason> {
+fn only<'h>(headers: &'h HeaderMap, name: &HeaderName) -> Result<Option<&'h HeaderValue>, Reason> {
     let mut values = headers.get_all(name).iter();
     match (values.next(), values.next()) {
-        (_, Some(_)) => Err(bad(name, "it stands more than once")),
+        (_, Some(_)) => Err(Reason::BadHeader(name.to_string().into(), "it stands more than once")),
         (value, None) => Ok(value),
     }
 }
 
 fn is_aws_chunked(headers: &HeaderMap) -> bool {
-    list(headers, CONTENT_ENCODING.as_str()).any(|encoding| encoding == "aws-chunked")
+    list(headers, &CONTENT_ENCODING).any(|encoding| encoding == "aws-chunked")
 }
 
 /// The items of a header that is a list, in lower case.
-fn list<'h>(headers: &'h HeaderMap, name: &str) -> impl Iterator<Item = String> + use<'h> {
+fn list<'h>(headers: &'h HeaderMap, name: &HeaderName) -> impl Iterator<Item = String> + use<'h> {
     headers
         .get_all(name)
         .iter()

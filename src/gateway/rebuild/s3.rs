@@ -6,7 +6,7 @@
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
-use http::{HeaderMap, HeaderValue, Method};
+use http::{HeaderMap, HeaderName, HeaderValue, Method};
 use md5::{Digest, Md5};
 
 use super::{Request, form_fields, is_form, pairs};
@@ -24,6 +24,9 @@ use crate::sign::s3v2::{self, Dialect};
 use crate::sign::{Scheme, sigv4};
 use crate::target::{EmptyValue, Parameter, object_path, parameters, query};
 
+const CHECKSUM_ALGORITHM: HeaderName = HeaderName::from_static("x-amz-sdk-checksum-algorithm");
+const CONTENT_MD5: HeaderName = HeaderName::from_static("content-md5");
+
 pub(super) async fn rebuild(
     request: &Request<'_>,
     mut source: Source<'_>,
@@ -37,9 +40,10 @@ pub(super) async fn rebuild(
         return Err(Reason::UnsupportedBody("browser-form uploads carry a policy of their own"));
     }
     let mut fields = parameters(request.inbound.query.unwrap_or_default(), request.limits.parameters)?;
-    fields.retain(|field| {
-        let name = String::from_utf8_lossy(&field.name);
-        !sigv4::is_query_credential(&name) && !s3v2::is_query_credential(&name)
+    fields.retain(|Parameter { name, .. }| {
+        // A name that is no text is nobody's.
+        !std::str::from_utf8(name)
+            .is_ok_and(|name| sigv4::is_query_credential(name) || s3v2::is_query_credential(name))
     });
     let dialect = match &request.route.scheme {
         Scheme::S3V2(options) => Some(options.dialect),
@@ -119,7 +123,7 @@ pub(super) async fn rebuild(
     let has_trailers = matches!(&content, Content::Chunked { trailers, .. } if !trailers.is_empty());
     if !has_trailers && !states_checksum(headers) {
         // Amazon refuses the name of an algorithm without a checksum of it.
-        headers.remove("x-amz-sdk-checksum-algorithm");
+        headers.remove(CHECKSUM_ALGORITHM);
     }
     Ok((draft, content, operation))
 }
@@ -155,9 +159,9 @@ fn servers(dialect: Option<Dialect>, host: &str) -> Servers {
 async fn stating_md5(source: Source<'_>, headers: &mut HeaderMap) -> Result<(Bytes, Reservation), Reason> {
     let mut md5 = Md5::new();
     let list = source.held(Some(&mut md5), headers).await?;
-    if !headers.contains_key("content-md5") && !states_checksum(headers) {
+    if !headers.contains_key(CONTENT_MD5) && !states_checksum(headers) {
         let digest = STANDARD.encode(md5.finalize());
-        headers.insert("content-md5", HeaderValue::try_from(digest).map_err(|_| Reason::Internal)?);
+        headers.insert(CONTENT_MD5, HeaderValue::try_from(digest).map_err(|_| Reason::Internal)?);
     }
     Ok(list)
 }

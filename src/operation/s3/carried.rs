@@ -12,14 +12,27 @@ use crate::operation::{Ask, Operation, text};
 use crate::reason::Reason;
 use crate::sign::encode::{Keep, Plus, decode, percent};
 
-const COPY_SOURCE: HeaderName = HeaderName::from_static("x-amz-copy-source");
-const RENAME_SOURCE: HeaderName = HeaderName::from_static("x-amz-rename-source");
+pub(super) static COPY_SOURCE: HeaderName = HeaderName::from_static("x-amz-copy-source");
+static RENAME_SOURCE: HeaderName = HeaderName::from_static("x-amz-rename-source");
+/// With either of them a server takes the body apart, and writes keys that nobody has named here (MinIO, Snowball).
+static ARCHIVES: [HeaderName; 2] = [
+    HeaderName::from_static("x-amz-meta-snowball-auto-extract"),
+    HeaderName::from_static("x-amz-meta-minio-snowball-auto-extract"),
+];
+static ACL: HeaderName = HeaderName::from_static("x-amz-acl");
+static TAGGING: HeaderName = HeaderName::from_static("x-amz-tagging");
+static LOCK_MODE: HeaderName = HeaderName::from_static("x-amz-object-lock-mode");
+static LOCKED_UNTIL: HeaderName = HeaderName::from_static("x-amz-object-lock-retain-until-date");
+static LEGAL_HOLD: HeaderName = HeaderName::from_static("x-amz-object-lock-legal-hold");
+static LOCK_ENABLED: HeaderName = HeaderName::from_static("x-amz-bucket-object-lock-enabled");
+static OWNERSHIP: HeaderName = HeaderName::from_static("x-amz-object-ownership");
+static BYPASS: HeaderName = HeaderName::from_static("x-amz-bypass-governance-retention");
 
 /// Writes the headers that name a source strictly, so that they have one reading: a `+` is a plus, a `?` begins the
 /// version and nothing else.
 pub fn write_sources(headers: &mut HeaderMap) -> Result<(), Reason> {
-    for name in [COPY_SOURCE, RENAME_SOURCE] {
-        let Some(source) = Source::of(headers, &name)? else { continue };
+    for name in [&COPY_SOURCE, &RENAME_SOURCE] {
+        let Some(source) = Source::of(headers, name)? else { continue };
         let value = HeaderValue::try_from(source.written()).map_err(|_| Reason::Internal)?;
         headers.insert(name, value);
     }
@@ -28,14 +41,12 @@ pub fn write_sources(headers: &mut HeaderMap) -> Result<(), Reason> {
 
 /// Adds what the headers of a call ask for.
 pub(super) fn add(call: &Call<'_>, operation: &mut Operation) -> Result<(), Reason> {
-    if let Some(name) = [COPY_SOURCE, RENAME_SOURCE].iter().find(|name| in_query(call, name.as_str())) {
+    if let Some(name) = [&COPY_SOURCE, &RENAME_SOURCE].into_iter().find(|name| in_query(call, name)) {
         return Err(Reason::BadParameter(name.to_string(), "send it as a header"));
     }
-    // The server would take the body apart, and write keys that nobody has named here (MinIO, Snowball).
-    for archive in ["x-amz-meta-snowball-auto-extract", "x-amz-meta-minio-snowball-auto-extract"] {
-        if call.headers.contains_key(archive) || in_query(call, archive) {
-            return Err(Reason::BadHeader(archive.into(), "archives are not unpacked through this gateway"));
-        }
+    if let Some(archive) = ARCHIVES.iter().find(|archive| states(call, archive)) {
+        let why = "archives are not unpacked through this gateway";
+        return Err(Reason::BadHeader(archive.to_string().into(), why));
     }
     let Operation { ask, further, .. } = &mut *operation;
     let mut also = |name: &'static str| further.push(Ask::new(name, ask.resource.clone()));
@@ -44,27 +55,27 @@ pub(super) fn add(call: &Call<'_>, operation: &mut Operation) -> Result<(), Reas
         if states_acl(call) {
             also("s3:PutObjectAcl");
         }
-        if states(call, "x-amz-tagging") {
+        if states(call, &TAGGING) {
             also("s3:PutObjectTagging");
         }
-        if states(call, "x-amz-object-lock-mode") || states(call, "x-amz-object-lock-retain-until-date") {
+        if states(call, &LOCK_MODE) || states(call, &LOCKED_UNTIL) {
             also("s3:PutObjectRetention");
         }
-        if states(call, "x-amz-object-lock-legal-hold") {
+        if states(call, &LEGAL_HOLD) {
             also("s3:PutObjectLegalHold");
         }
     } else if call.method == "PUT" && call.key.is_empty() && !call.bucket.is_empty() {
         if states_acl(call) && ask.name != "s3:PutBucketAcl" {
             also("s3:PutBucketAcl");
         }
-        if states(call, "x-amz-bucket-object-lock-enabled") {
+        if states(call, &LOCK_ENABLED) {
             also("s3:PutBucketObjectLockConfiguration");
         }
-        if states(call, "x-amz-object-ownership") {
+        if states(call, &OWNERSHIP) {
             also("s3:PutBucketOwnershipControls");
         }
     }
-    if states(call, "x-amz-bypass-governance-retention") {
+    if states(call, &BYPASS) {
         also("s3:BypassGovernanceRetention");
     }
     if call.key.is_empty() { Ok(()) } else { sources(call, operation) }
@@ -72,17 +83,17 @@ pub(super) fn add(call: &Call<'_>, operation: &mut Operation) -> Result<(), Reas
 
 fn states_acl(call: &Call<'_>) -> bool {
     let grants = |name: &str| name.len() > 12 && name[..12].eq_ignore_ascii_case("x-amz-grant-");
-    states(call, "x-amz-acl")
+    states(call, &ACL)
         || call.headers.keys().any(|name| grants(name.as_str()))
         || call.query.iter().any(|field| std::str::from_utf8(&field.name).is_ok_and(grants))
 }
 
-fn states(call: &Call<'_>, name: &str) -> bool {
+fn states(call: &Call<'_>, name: &HeaderName) -> bool {
     call.headers.contains_key(name) || in_query(call, name)
 }
 
-fn in_query(call: &Call<'_>, name: &str) -> bool {
-    call.query.iter().any(|field| field.name.eq_ignore_ascii_case(name.as_bytes()))
+fn in_query(call: &Call<'_>, name: &HeaderName) -> bool {
+    call.query.iter().any(|field| field.name.eq_ignore_ascii_case(name.as_str().as_bytes()))
 }
 
 /// A copy reads its source; a renaming moves it away, within the bucket.

@@ -19,6 +19,7 @@ use crate::reason::Reason;
 use crate::sign::encode::{Plus, decode};
 use crate::target::Parameter;
 use calls::{BUCKET, Entry, MODIFIERS, OBJECT, SERVICE, SUB_RESOURCES, VERSIONED};
+use carried::COPY_SOURCE;
 pub use carried::write_sources;
 pub use list::objects_to_delete;
 pub use neighbours::{Servers, secret_bearing};
@@ -149,10 +150,10 @@ fn known(call: &Call<'_>, sub: &Sub) -> Option<&'static Entry> {
 
 /// The API's own name of a call, where it depends on more than method and sub-resource.
 fn alias(call: &Call<'_>, entry: &Entry) -> Option<&'static str> {
-    let copies = call.headers.contains_key("x-amz-copy-source");
+    let copies = || call.headers.contains_key(&COPY_SOURCE);
     match (entry.method, entry.sub, entry.alias) {
-        ("PUT", "", _) if copies && !call.key.is_empty() => Some("s3:CopyObject"),
-        ("PUT", "uploadId", _) if copies => Some("s3:UploadPartCopy"),
+        ("PUT", "", _) if copies() && !call.key.is_empty() => Some("s3:CopyObject"),
+        ("PUT", "uploadId", _) if copies() => Some("s3:UploadPartCopy"),
         ("GET", "", "s3:ListObjects") if call.has("list-type") => Some("s3:ListObjectsV2"),
         ("GET", "inventory", _) if !call.has("id") => Some("s3:ListBucketInventoryConfigurations"),
         ("GET", "analytics", _) if !call.has("id") => Some("s3:ListBucketAnalyticsConfigurations"),
