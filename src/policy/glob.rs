@@ -16,18 +16,21 @@ pub(super) enum Case {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Glob {
     pattern: Box<str>,
+    /// How many bytes of it stand before the first `*` or `?`: few texts that differ get beyond them.
+    literal: usize,
     case: Case,
 }
 
 impl Glob {
     /// Every text is a pattern.
     pub(super) fn new(pattern: &str, case: Case) -> Self {
-        Self { pattern: pattern.into(), case }
+        let literal = pattern.find(['*', '?']).unwrap_or(pattern.len());
+        Self { pattern: pattern.into(), literal, case }
     }
 
     /// Whether it stands for one text only.
     pub(super) fn is_exact(&self) -> bool {
-        !self.pattern.contains(['*', '?'])
+        self.literal == self.pattern.len()
     }
 
     /// Whether it is the lone `*`.
@@ -37,7 +40,18 @@ impl Glob {
 
     /// Whether it stands for `text`.
     pub(super) fn matches(&self, text: &str) -> bool {
-        let (mut pattern, mut rest) = (&*self.pattern, text);
+        let (literal, mut pattern) = self.pattern.split_at(self.literal);
+        let Some((head, mut rest)) = text.split_at_checked(self.literal) else { return false };
+        let is_same = match self.case {
+            Case::Sensitive => head == literal,
+            Case::Ignored => head.eq_ignore_ascii_case(literal),
+        };
+        match pattern {
+            _ if !is_same => return false,
+            "" => return rest.is_empty(),
+            "*" => return true,
+            _ => {}
+        }
         // After the last `*`, and where the text goes on if that takes one character more.
         let mut retry: Option<(&str, &str)> = None;
         loop {
