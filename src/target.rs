@@ -32,37 +32,36 @@ impl Parameter {
 
 const BAD_ESCAPE: &str = "`%` must be followed by two hex digits";
 
-fn decoded(text: &str, plus: Plus) -> Result<Vec<u8>, BadEscape> {
+fn decoded(text: &[u8], plus: Plus) -> Result<Vec<u8>, BadEscape> {
     let mut out = Vec::with_capacity(text.len());
-    decode(text.as_bytes(), plus, &mut out).map(|()| out)
+    decode(text, plus, &mut out).map(|()| out)
 }
 
-/// Strictly encoded bytes are ASCII.
-fn encoded(bytes: &[u8], keep: Keep, out: &mut String) {
-    let mut buffer = Vec::with_capacity(bytes.len() + 16);
-    percent(bytes, keep, &mut buffer);
-    out.push_str(&String::from_utf8_lossy(&buffer));
+/// The text of what was strictly encoded, which is ASCII.
+fn ascii(encoded: Vec<u8>) -> String {
+    String::from_utf8(encoded).unwrap_or_else(|bad| String::from_utf8_lossy(bad.as_bytes()).into_owned())
 }
 
 /// Splits a query or form on `&` and the first `=`, form-decoding names and values. Empty pieces vanish.
 pub fn parameters(text: &str, limit: usize) -> Result<Vec<Parameter>, Reason> {
-    let pieces = || text.split('&').filter(|piece| !piece.is_empty());
-    if pieces().count() > limit {
+    let pieces = || text.as_bytes().split(|byte| *byte == b'&').filter(|piece| !piece.is_empty());
+    let count = pieces().count();
+    if count > limit {
         return Err(Reason::TooManyParameters(limit));
     }
-    pieces()
-        .map(|piece| {
-            let (name, value) = match piece.split_once('=') {
-                Some((name, value)) => (name, Some(value)),
-                None => (piece, None),
-            };
-            let bad = |BadEscape| Reason::BadParameter(name.to_owned(), BAD_ESCAPE);
-            Ok(Parameter {
-                name: decoded(name, Plus::Space).map_err(bad)?,
-                value: value.map(|value| decoded(value, Plus::Space).map_err(bad)).transpose()?,
-            })
-        })
-        .collect()
+    let mut parameters = Vec::with_capacity(count);
+    for piece in pieces() {
+        let (name, value) = match piece.iter().position(|byte| *byte == b'=') {
+            Some(at) => (&piece[..at], Some(&piece[at + 1..])),
+            None => (piece, None),
+        };
+        let bad = |BadEscape| Reason::BadParameter(String::from_utf8_lossy(name).into_owned(), BAD_ESCAPE);
+        parameters.push(Parameter {
+            name: decoded(name, Plus::Space).map_err(bad)?,
+            value: value.map(|value| decoded(value, Plus::Space).map_err(bad)).transpose()?,
+        });
+    }
+    Ok(parameters)
 }
 
 /// Whether a valueless or empty parameter keeps its `=`.
@@ -79,39 +78,41 @@ pub fn query(parameters: &[Parameter], empty: EmptyValue) -> Option<String> {
     if parameters.is_empty() {
         return None;
     }
-    let mut out = String::with_capacity(parameters.len() * 24);
+    let lengths = parameters.iter().map(|one| one.name.len() + one.value.as_ref().map_or(0, Vec::len) + 8);
+    let mut out = Vec::with_capacity(lengths.sum());
     for parameter in parameters {
         if !out.is_empty() {
-            out.push('&');
+            out.push(b'&');
         }
-        encoded(&parameter.name, Keep::Unreserved, &mut out);
+        percent(&parameter.name, Keep::Unreserved, &mut out);
         match &parameter.value {
             Some(value) if !(value.is_empty() && empty == EmptyValue::Bare) => {
-                out.push('=');
-                encoded(value, Keep::Unreserved, &mut out);
+                out.push(b'=');
+                percent(value, Keep::Unreserved, &mut out);
             }
             _ => {}
         }
     }
-    Some(out)
+    Some(ascii(out))
 }
 
 /// An object path: any byte is legal, `%2F` and `/` are the same byte of a key, dots and empty segments stay.
 pub fn object_path(raw: &str) -> Result<String, Reason> {
-    let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"/-._~".contains(&byte);
+    let is_plain =
+        |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'/' | b'-' | b'.' | b'_' | b'~');
     if raw.bytes().all(is_plain) {
         return Ok(raw.to_owned());
     }
-    let path = decoded(raw, Plus::Literal).map_err(|BadEscape| Reason::BadPath(BAD_ESCAPE))?;
-    let mut out = String::with_capacity(raw.len());
-    encoded(&path, Keep::Path, &mut out);
-    Ok(out)
+    let path = decoded(raw.as_bytes(), Plus::Literal).map_err(|BadEscape| Reason::BadPath(BAD_ESCAPE))?;
+    let mut out = Vec::with_capacity(raw.len());
+    percent(&path, Keep::Path, &mut out);
+    Ok(ascii(out))
 }
 
 /// The path of an API whose server normalises: encoded separators, empty and dot segments, path parameters and
 /// control characters would be read one way here and another way there, so they are refused.
 pub fn strict_path(raw: &str) -> Result<String, Reason> {
-    let decoded = decoded(raw, Plus::Literal).map_err(|BadEscape| Reason::BadPath(BAD_ESCAPE))?;
+    let decoded = decoded(raw.as_bytes(), Plus::Literal).map_err(|BadEscape| Reason::BadPath(BAD_ESCAPE))?;
     if raw.to_ascii_lowercase().contains("%2f") {
         return Err(Reason::BadPath("an encoded slash"));
     }
@@ -133,9 +134,9 @@ pub fn strict_path(raw: &str) -> Result<String, Reason> {
             return Err(Reason::BadPath("an empty segment"));
         }
     }
-    let mut out = String::with_capacity(raw.len());
-    encoded(&decoded, Keep::Path, &mut out);
-    Ok(out)
+    let mut out = Vec::with_capacity(raw.len());
+    percent(&decoded, Keep::Path, &mut out);
+    Ok(ascii(out))
 }
 
 /// Whether dot and empty segments of a service path are resolved before sending.
@@ -155,7 +156,8 @@ pub fn segment_path(raw: &str, floor: usize, segments: Segments) -> Result<Strin
     let mut depth = 0_usize;
     let mut open = false;
     for segment in raw.split('/').skip(1) {
-        let decoded = decoded(segment, Plus::Literal).map_err(|BadEscape| Reason::BadPath(BAD_ESCAPE))?;
+        let decoded =
+            decoded(segment.as_bytes(), Plus::Literal).map_err(|BadEscape| Reason::BadPath(BAD_ESCAPE))?;
         if decoded.iter().any(u8::is_ascii_control) {
             return Err(Reason::BadPath("a control character"));
         }
@@ -176,15 +178,15 @@ pub fn segment_path(raw: &str, floor: usize, segments: Segments) -> Result<Strin
             kept.push(decoded);
         }
     }
-    let mut out = String::with_capacity(raw.len());
+    let mut out = Vec::with_capacity(raw.len());
     for segment in &kept {
-        out.push('/');
-        encoded(segment, Keep::Unreserved, &mut out);
+        out.push(b'/');
+        percent(segment, Keep::Unreserved, &mut out);
     }
     if out.is_empty() || (open && segments == Segments::Normalize) {
-        out.push('/');
+        out.push(b'/');
     }
-    Ok(out)
+    Ok(ascii(out))
 }
 
 /// Replaces a matched prefix (`""` is the root) by another one, on the raw path.

@@ -133,6 +133,14 @@ fn text(bytes: &[u8]) -> String {
 }
 
 fn push_text(bytes: &[u8], out: &mut String) {
+    // All bytes are looked at, which takes less time than to stop at the first.
+    let is_odd = |byte: u8| !(0x20..0x7f).contains(&byte) || byte == b'%';
+    if !bytes.iter().fold(false, |found, byte| found | is_odd(*byte))
+        && let Ok(plain) = std::str::from_utf8(bytes)
+    {
+        out.push_str(plain);
+        return;
+    }
     for chunk in bytes.utf8_chunks() {
         for c in chunk.valid().chars() {
             if c == '%' || c.is_control() {
