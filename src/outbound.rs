@@ -7,8 +7,7 @@ use std::sync::Arc;
 
 use bytes::{Bytes, BytesMut};
 use http::header::{CONTENT_LENGTH, CONTENT_TYPE, HOST, InvalidHeaderValue};
-use http::uri::PathAndQuery;
-use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Uri};
+use http::{HeaderMap, HeaderName, HeaderValue, Method};
 
 use crate::body::Body;
 use crate::body::chunks::Chunks;
@@ -135,7 +134,20 @@ const TRAILER: HeaderName = HeaderName::from_static("x-amz-trailer");
 const DECODED_LENGTH: HeaderName = HeaderName::from_static("x-amz-decoded-content-length");
 
 /// A signed request, ready for an upstream.
-pub struct SignedRequest(Request<Body>);
+pub struct SignedRequest {
+    head: SignedHead,
+    body: Body,
+}
+
+/// A request but for its body, as it is signed and sent.
+pub struct SignedHead {
+    /// The method.
+    pub method: Method,
+    /// Path and query in visible ASCII.
+    pub target: Bytes,
+    /// All headers.
+    pub headers: HeaderMap,
+}
 
 impl SignedRequest {
     /// Signs `draft` for sending at `now`; `observe` sees the stages. What is set is written into the arena.
@@ -201,17 +213,17 @@ impl SignedRequest {
                 Body::Chunks(Box::new(Chunks::new(*plain, signer, CHUNK, encoded, !trailers.is_empty())))
             }
         };
-        let target = PathAndQuery::from_maybe_shared(target).map_err(|_| Reason::Internal)?;
-        let mut request = Request::new(body);
-        *request.method_mut() = draft.method;
-        *request.uri_mut() = Uri::from(target);
-        *request.headers_mut() = draft.headers;
-        Ok(Self(request))
+        // It was written strictly; a byte that could end the line would be a defect, and must not go out.
+        if !target.iter().fold(target.starts_with(b"/"), |good, byte| good & byte.is_ascii_graphic()) {
+            return Err(Reason::Internal);
+        }
+        let head = SignedHead { method: draft.method, target, headers: draft.headers };
+        Ok(Self { head, body })
     }
 
     /// The request, for the one room that sends it.
-    pub fn into_request(self) -> Request<Body> {
-        self.0
+    pub fn into_parts(self) -> (SignedHead, Body) {
+        (self.head, self.body)
     }
 }
 

@@ -22,7 +22,7 @@ use std::sync::{Arc, Weak};
 use std::task::Poll;
 use std::time::{Duration, Instant};
 
-use http::{Method, Request, Response};
+use http::{Method, Response};
 use rustls::pki_types::ServerName;
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
@@ -30,7 +30,7 @@ use tokio_rustls::TlsConnector;
 pub use answer::{BrokenOff, Incoming, Reply};
 
 use crate::body::Body;
-use crate::outbound::SignedRequest;
+use crate::outbound::{SignedHead, SignedRequest};
 use crate::reason::Reason;
 use crate::snapshot::Endpoint;
 use forbidden::is_forbidden;
@@ -111,7 +111,7 @@ enum Connection {
 }
 
 /// An exchange that failed, with the request when not one byte of it was written.
-struct Unsent(Option<Box<Request<Body>>>, Reason);
+struct Unsent(Option<Box<(SignedHead, Body)>>, Reason);
 
 /// An upstream's answer.
 pub struct Answer {
@@ -151,7 +151,7 @@ impl Pool {
 
     /// Sends a signed request. The caller bounds the time; `connect` bounds connecting alone.
     pub async fn send(self: &Rc<Self>, request: SignedRequest, connect: Duration) -> Result<Answer, Reason> {
-        let mut request = request.into_request();
+        let (mut head, mut body) = request.into_parts();
         // The request's own snapshot holds it.
         let endpoint = self.endpoint.upgrade().ok_or(Reason::Internal)?;
         loop {
@@ -162,9 +162,9 @@ impl Pool {
                 let opened = tokio::time::timeout(connect, Box::pin(self.open(&endpoint))).await;
                 (opened.map_err(|_| Reason::UpstreamConnect)??, false)
             };
-            match self.exchange(connection, request, endpoint.tls.is_some()).await {
+            match self.exchange(connection, head, body, endpoint.tls.is_some()).await {
                 Ok(answer) => return Ok(answer),
-                Err(Unsent(Some(unsent), _)) if reused => request = *unsent,
+                Err(Unsent(Some(unsent), _)) if reused => (head, body) = *unsent,
                 Err(Unsent(_, reason)) => return Err(reason),
             }
         }
@@ -189,13 +189,14 @@ impl Pool {
     async fn exchange(
         self: &Rc<Self>,
         connection: Connection,
-        request: Request<Body>,
+        head: SignedHead,
+        body: Body,
         tls: bool,
     ) -> Result<Answer, Unsent> {
         match connection {
-            Connection::Own(line) => self.exchange1(line, request).await,
+            Connection::Own(line) => self.exchange1(line, head, body).await,
             Connection::Shared(mut sender) => {
-                let request = http2::framed(request, tls).ok_or(Unsent(None, Reason::Internal))?;
+                let request = http2::framed(head, body, tls).ok_or(Unsent(None, Reason::Internal))?;
                 match sender.try_send_request(request).await {
                     Ok(response) => Ok(Answer { response: response.map(Incoming::Shared) }),
                     Err(mut error) => {
@@ -211,9 +212,9 @@ impl Pool {
     async fn exchange1(
         self: &Rc<Self>,
         mut line: Box<Line>,
-        request: Request<Body>,
+        mut head: SignedHead,
+        body: Body,
     ) -> Result<Answer, Unsent> {
-        let (mut head, body) = request.into_parts();
         let bodiless = head.method == Method::HEAD;
         let answered = match line.begin(&head, body) {
             Ok(()) => poll_fn(|context| line.poll_answer(context, &mut head.headers, bodiless)).await,
@@ -228,7 +229,7 @@ impl Pool {
                 Ok(Answer { response })
             }
             Err(Failure::Upstream) => {
-                let unsent = line.take_back().map(|body| Box::new(Request::from_parts(head, body)));
+                let unsent = line.take_back().map(|body| Box::new((head, body)));
                 Err(Unsent(unsent, Reason::UpstreamProtocol))
             }
             // The body's own reason, where it has one, goes before this.

@@ -124,11 +124,11 @@ async fn signed(planned: Planned, now: Timestamp) -> Result<Shown, crate::reason
     let mut shown = Shown::default();
     let scheme = if planned.route.endpoint.upstream.tls { "https" } else { "http" };
     let signed = planned.sign(now, |stages| shown_stages(&mut shown, stages))?;
-    let (head, body) = signed.into_request().into_parts();
+    let (head, body) = signed.into_parts();
     let text = |value: &HeaderValue| String::from_utf8_lossy(value.as_bytes()).into_owned();
     let host = head.headers.get(http::header::HOST).map(text).unwrap_or_default();
     shown.method = head.method.to_string();
-    shown.url = format!("{scheme}://{host}{}", head.uri);
+    shown.url = format!("{scheme}://{host}{}", String::from_utf8_lossy(&head.target));
     shown.headers = head.headers.iter().map(|(name, value)| (name.to_string(), text(value))).collect();
     if let Ok(body) = http_body_util::BodyExt::collect(body).await {
         shown.body =

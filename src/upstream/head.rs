@@ -11,6 +11,7 @@ use bytes::{Bytes, BytesMut};
 use http::header::{CONNECTION, CONTENT_LENGTH, HeaderName, TRANSFER_ENCODING};
 use http::{HeaderMap, HeaderValue, StatusCode};
 use httparse::ParserConfig;
+use memchr::memchr_iter;
 
 use super::chunked::Chunked;
 
@@ -163,7 +164,7 @@ fn parse(bytes: &[u8], kept: &mut Kept, bodiless: bool) -> Result<Option<(usize,
     };
     // The parser takes a line feed alone for the end of a line; a carriage return only before a line feed.
     let head = bytes.get(..length).ok_or(Malformed)?;
-    if count(head, b'\n') != count(head, b'\r') {
+    if memchr_iter(b'\n', head).count() != memchr_iter(b'\r', head).count() {
         return Err(Malformed);
     }
     let (Some(code), Some(minor)) = (parsed.code, parsed.version) else { return Err(Malformed) };
@@ -181,10 +182,6 @@ fn parse(bytes: &[u8], kept: &mut Kept, bodiless: bool) -> Result<Option<(usize,
     let framing = said.framing(minor, bodiless || matches!(code, 204 | 304))?;
     let keep_alive = !said.close && (minor == 1 || said.keep_alive) && framing != Framing::Close;
     Ok(Some((length, Head { status, framing, keep_alive })))
-}
-
-fn count(bytes: &[u8], wanted: u8) -> usize {
-    bytes.iter().map(|byte| usize::from(*byte == wanted)).sum()
 }
 
 /// What headers say of the connection and of the body.

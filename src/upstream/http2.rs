@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
-use http::{Request, Uri, header};
+use bytes::Bytes;
+use http::uri::{Authority, PathAndQuery, Scheme};
+use http::{HeaderValue, Request, Uri, header};
 use hyper::client::conn::http2;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::io::{AsyncRead, AsyncWrite};
@@ -10,6 +12,7 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use super::LocalExecutor;
 use super::head::HEAD_BYTES;
 use crate::body::Body;
+use crate::outbound::SignedHead;
 use crate::reason::Reason;
 
 /// What requests are sent with.
@@ -34,23 +37,26 @@ pub(super) async fn handshake(
 }
 
 /// HTTP/2 carries the signed `Host` as `:authority`.
-pub(super) fn framed(mut request: Request<Body>, tls: bool) -> Option<Request<Body>> {
-    let host = request.headers_mut().remove(header::HOST);
-    let mut parts = std::mem::take(request.uri_mut()).into_parts();
-    parts.scheme = Some(if tls { http::uri::Scheme::HTTPS } else { http::uri::Scheme::HTTP });
-    parts.authority = host.and_then(|host| http::uri::Authority::try_from(host.as_bytes()).ok());
+pub(super) fn framed(head: SignedHead, body: Body, tls: bool) -> Option<Request<Body>> {
+    let SignedHead { method, target, mut headers } = head;
+    let mut parts = http::uri::Parts::default();
+    parts.scheme = Some(if tls { Scheme::HTTPS } else { Scheme::HTTP });
+    parts.authority = headers.remove(header::HOST).and_then(|host| Authority::try_from(host.as_bytes()).ok());
+    parts.path_and_query = Some(PathAndQuery::from_maybe_shared(target).ok()?);
+    let mut request = Request::new(body);
+    *request.method_mut() = method;
     *request.uri_mut() = Uri::from_parts(parts).ok()?;
+    *request.headers_mut() = headers;
     Some(request)
 }
 
 /// Undoes [`framed`] for another try.
-pub(super) fn unframed(mut request: Request<Body>) -> Request<Body> {
-    let parts = std::mem::take(request.uri_mut()).into_parts();
-    if let Some(authority) = &parts.authority
-        && let Ok(host) = http::HeaderValue::from_str(authority.as_str())
-    {
-        request.headers_mut().insert(header::HOST, host);
+pub(super) fn unframed(request: Request<Body>) -> (SignedHead, Body) {
+    let (head, body) = request.into_parts();
+    let mut headers = head.headers;
+    if let Some(host) = head.uri.authority().and_then(|host| HeaderValue::from_str(host.as_str()).ok()) {
+        headers.insert(header::HOST, host);
     }
-    *request.uri_mut() = parts.path_and_query.map(Uri::from).unwrap_or_default();
-    request
+    let target = head.uri.path_and_query().map_or("/", PathAndQuery::as_str);
+    (SignedHead { method: head.method, target: Bytes::copy_from_slice(target.as_bytes()), headers }, body)
 }

@@ -8,13 +8,13 @@ use std::task::{Context, Poll, Waker, ready};
 
 use bytes::{Bytes, BytesMut};
 use http::HeaderMap;
-use http::request::Parts;
 use tokio::io::{AsyncRead as _, AsyncReadExt as _, ReadBuf};
 
 use super::head::{Framing, Head, Kept, Malformed, Reader};
 use super::outgoing::{Fault, Outgoing};
 use super::stream::Stream;
 use crate::body::Body;
+use crate::outbound::SignedHead;
 
 /// Bytes that are read at a time: of heads and short bodies, and of long ones.
 const SHORT: usize = 8 << 10;
@@ -64,7 +64,7 @@ impl Line {
     }
 
     /// A request is to be sent.
-    pub(super) fn begin(&mut self, head: &Parts, body: Body) -> Result<(), Failure> {
+    pub(super) fn begin(&mut self, head: &SignedHead, body: Body) -> Result<(), Failure> {
         self.reader = Reader::default();
         self.out.begin(head, body).map_err(|_| Failure::Body)
     }

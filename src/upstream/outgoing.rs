@@ -9,12 +9,12 @@ use std::task::{Context, Poll, ready};
 
 use bytes::{Buf as _, Bytes};
 use http::header::{CONTENT_LENGTH, TRANSFER_ENCODING};
-use http::request::Parts;
 use http::{HeaderMap, HeaderName, HeaderValue, Method};
 use http_body::Body as _;
 use tokio::io::AsyncWrite;
 
 use crate::body::Body;
+use crate::outbound::SignedHead;
 
 /// Room for heads that is kept between two requests.
 const KEPT: usize = 16 << 10;
@@ -70,15 +70,14 @@ impl Default for Outgoing {
 
 impl Outgoing {
     /// Writes down the head of a request whose body is this one; the two must not contradict each other.
-    pub(super) fn begin(&mut self, head: &Parts, body: Body) -> Result<(), Fault> {
+    pub(super) fn begin(&mut self, head: &SignedHead, body: Body) -> Result<(), Fault> {
         self.text.clear();
         (self.at, self.piece, self.tail) = (0, Bytes::new(), b"");
         let (framing, unstated) = framing(head, &body).ok_or(Fault::Body)?;
         (self.framing, self.body) = (framing, body);
         (self.begun, self.done) = (false, false);
-        let target = head.uri.path_and_query().map_or("/", |target| target.as_str());
-        for piece in [head.method.as_str(), " ", target, " HTTP/1.1\r\n"] {
-            self.text.extend_from_slice(piece.as_bytes());
+        for piece in [head.method.as_str().as_bytes(), b" ", &head.target, b" HTTP/1.1\r\n"] {
+            self.text.extend_from_slice(piece);
         }
         for (name, value) in &head.headers {
             self.line(name, value.as_bytes());
@@ -234,7 +233,7 @@ impl Outgoing {
 
 /// How the body is sent, and whether its length still has to be stated; `None` when the head says something else of
 /// it than the body itself.
-fn framing(head: &Parts, body: &Body) -> Option<(Framing, bool)> {
+fn framing(head: &SignedHead, body: &Body) -> Option<(Framing, bool)> {
     let stated = stated_length(&head.headers)?;
     if body.is_end_stream() {
         return matches!(stated, None | Some(0)).then_some((Framing::Over, false));

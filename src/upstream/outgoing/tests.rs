@@ -60,12 +60,13 @@ impl AsyncWrite for Narrow {
     }
 }
 
-fn head(method: &str, headers: &[(&str, &str)]) -> Parts {
-    let mut request = Request::builder().method(method).uri("/b/k?x=%20");
+fn head(method: &str, headers: &[(&str, &str)]) -> SignedHead {
+    let mut request = Request::builder().method(method);
     for (name, value) in headers {
         request = request.header(*name, *value);
     }
-    request.body(()).unwrap().into_parts().0
+    let head = request.body(()).unwrap().into_parts().0;
+    SignedHead { method: head.method, target: Bytes::from_static(b"/b/k?x=%20"), headers: head.headers }
 }
 
 /// A caller's body of these bytes that says it has `length`.
