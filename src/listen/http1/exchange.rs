@@ -3,6 +3,8 @@
 //! Its state is large, and a connection needs it for a moment: a worker keeps [`Room`]s for exchanges, so that a
 //! connection that waits has none.
 
+use std::cell::Cell;
+use std::convert::Infallible;
 use std::future::poll_fn;
 use std::pin::{Pin, pin};
 use std::rc::Rc;
@@ -42,25 +44,41 @@ pub(super) enum End {
     Breaks,
 }
 
-/// Answers a request.
-async fn exchange(start: Start) -> End {
-    let Start { shared, open, line, connection, request, mut terms } = start;
-    let answer = {
-        let mut answer = pin!(shared.gateway.handle(request, connection));
-        poll_fn(|context| match answer.as_mut().poll(context) {
-            Poll::Ready(answer) => Poll::Ready(Some(answer)),
-            Poll::Pending => line.poll_left(context).map(|()| None),
-        })
-        .await
-    };
-    let Some(answer) = answer else { return End::Breaks };
-    terms.keep_alive &= !open.is_draining();
+/// Serves the exchanges of one room, one after the other, for ever. They are no future of their own, which would be
+/// moved to its place for each of them.
+async fn serve(post: Rc<Post>) -> Infallible {
+    loop {
+        let begun = poll_fn(|_| post.start.take().map_or(Poll::Pending, Poll::Ready)).await;
+        let end = {
+            let Start { shared, open, line, connection, request, mut terms } = begun;
+            let answer = {
+                let mut answer = pin!(shared.gateway.handle(request, connection));
+                poll_fn(|context| match answer.as_mut().poll(context) {
+                    Poll::Ready(answer) => Poll::Ready(Some(answer)),
+                    Poll::Pending => line.poll_left(context).map(|()| None),
+                })
+                .await
+            };
+            match answer {
+                None => End::Breaks,
+                Some(answer) => {
+                    terms.keep_alive &= !open.is_draining();
+                    finish(&shared.spares, &line, answer, terms).await
+                }
+            }
+        };
+        post.end.set(Some(end));
+    }
+}
+
+/// Gives the caller its answer, and finds out what becomes of the connection.
+async fn finish(spares: &Spares, line: &Line, answer: Response<AnswerBody>, mut terms: Terms) -> End {
     if !line.is_wanted() {
         // What is known now of the connection's future is told with the answer.
         let is_drained = terms.keep_alive && poll_fn(|context| Poll::Ready(line.drain(context))).await;
         terms.keep_alive &= is_drained;
     }
-    if !send(&shared.spares, &line, answer, &mut terms).await {
+    if !send(spares, line, answer, &mut terms).await {
         return End::Breaks;
     }
     // After an early answer the upstream may still be reading.
@@ -174,45 +192,36 @@ fn ended(coding: Coding, out: &mut Outgoing) -> bool {
     }
 }
 
-/// Room for one exchange.
-pub(super) trait Room {
-    /// Begins one.
-    fn begin(&mut self, start: Start);
-    /// Goes on with it; it breaks when none has begun.
-    fn poll(&mut self, context: &mut Context<'_>) -> Poll<End>;
-    /// Drops it, wherever it is.
-    fn clear(&mut self);
+/// Where an exchange begins and ends.
+#[derive(Default)]
+struct Post {
+    start: Cell<Option<Start>>,
+    end: Cell<Option<End>>,
 }
 
-struct RoomFor<M, F> {
-    make: M,
-    future: Pin<Box<Option<F>>>,
+/// Room for one exchange at a time.
+pub(super) struct Room {
+    post: Rc<Post>,
+    future: Pin<Box<dyn Future<Output = Infallible>>>,
 }
 
-impl<M: Fn(Start) -> F, F: Future<Output = End>> Room for RoomFor<M, F> {
-    fn begin(&mut self, start: Start) {
-        self.future.set(Some((self.make)(start)));
+impl Room {
+    fn new() -> Self {
+        let post = Rc::<Post>::default();
+        Self { future: Box::pin(serve(post.clone())), post }
     }
 
     fn poll(&mut self, context: &mut Context<'_>) -> Poll<End> {
-        let Some(future) = self.future.as_mut().as_pin_mut() else { return Poll::Ready(End::Breaks) };
-        let end = ready!(future.poll(context));
-        self.future.set(None);
-        Poll::Ready(end)
-    }
-
-    fn clear(&mut self) {
-        self.future.set(None);
+        match self.future.as_mut().poll(context) {
+            Poll::Ready(never) => match never {},
+            Poll::Pending => self.post.end.take().map_or(Poll::Pending, Poll::Ready),
+        }
     }
 }
 
-fn room<M: Fn(Start) -> F + 'static, F: Future<Output = End> + 'static>(make: M) -> Box<dyn Room> {
-    Box::new(RoomFor { make, future: Box::pin(None) })
-}
-
-/// An exchange in progress; what is left of one that is dropped is dropped with it.
+/// An exchange in progress; what is left of one that is dropped is dropped with it, and its room too.
 pub(super) struct Exchange {
-    room: Option<Box<dyn Room>>,
+    room: Option<Room>,
     spares: Rc<Spares>,
 }
 
@@ -220,22 +229,16 @@ impl Exchange {
     /// Begins one.
     pub(super) fn begin(start: Start) -> Self {
         let spares = start.shared.spares.clone();
-        let mut room = spares.room().unwrap_or_else(|| room(exchange));
-        room.begin(start);
+        let room = spares.room().unwrap_or_else(Room::new);
+        room.post.start.set(Some(start));
         Self { room: Some(room), spares }
     }
 
-    /// Goes on with it.
+    /// Goes on with it; one that is over breaks.
     pub(super) fn poll(&mut self, context: &mut Context<'_>) -> Poll<End> {
-        self.room.as_mut().map_or(Poll::Ready(End::Breaks), |room| room.poll(context))
-    }
-}
-
-impl Drop for Exchange {
-    fn drop(&mut self) {
-        if let Some(mut room) = self.room.take() {
-            room.clear();
-            self.spares.keep_room(room);
-        }
+        let Some(room) = &mut self.room else { return Poll::Ready(End::Breaks) };
+        let end = ready!(room.poll(context));
+        self.room.take().into_iter().for_each(|room| self.spares.keep_room(room));
+        Poll::Ready(end)
     }
 }

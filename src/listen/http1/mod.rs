@@ -115,3 +115,20 @@ async fn refuse(shared: &Shared, line: &Line, status: StatusCode) -> bool {
     answer::bare(status, &shared.spares.date, &mut out.head);
     poll_fn(|context| line.poll_send(&mut out, context)).await.is_ok()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The size of what a function of these arguments waits in.
+    fn size<A, B, C, D, E, F: Future>(_: impl Fn(A, B, C, D, E) -> F) -> usize {
+        size_of::<F>()
+    }
+
+    /// Ten thousand connections that wait must not take what requests need.
+    #[test]
+    fn a_connection_that_waits_is_small() {
+        let (waiting, line) = (size(run), size_of::<Line<tokio::net::TcpStream>>());
+        assert!(waiting <= 512 && line <= 512, "{waiting} and {line} bytes");
+    }
+}

@@ -26,7 +26,7 @@ pub struct Spares {
     blocks: RefCell<Vec<BytesMut>>,
     headers: RefCell<Vec<HeaderMap>>,
     heads: RefCell<Vec<Vec<u8>>>,
-    rooms: RefCell<Vec<Box<dyn Room>>>,
+    rooms: RefCell<Vec<Room>>,
     pub(super) names: Names,
     pub(super) date: Date,
 }
@@ -83,12 +83,12 @@ impl Spares {
     }
 
     /// Room for an exchange, if there is some.
-    pub(super) fn room(&self) -> Option<Box<dyn Room>> {
+    pub(super) fn room(&self) -> Option<Room> {
         taken(&self.rooms)
     }
 
     /// Takes the room of an exchange that is over.
-    pub(super) fn keep_room(&self, room: Box<dyn Room>) {
+    pub(super) fn keep_room(&self, room: Room) {
         keep(&self.rooms, room);
     }
 }
