@@ -133,7 +133,7 @@ pub struct RouteMeters {
 }
 
 impl RouteMeters {
-    /// Whether the upstream's clock was not looked at in this second of the epoch yet.
+    /// Whether the upstream's clock was not looked at yet for a call of this second of the epoch.
     pub fn clock_is_due(&self, second: i64) -> bool {
         self.clock_looked_at.load(Relaxed) != second && self.clock_looked_at.swap(second, Relaxed) != second
     }

@@ -1,9 +1,8 @@
 //! What is known of one call while it goes on. Plain values that the request path fills in; [`Record::tell`] makes an
 //! event of them. Nothing here writes anything.
 
-use std::fmt::{Display, Write as _};
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
 use uuid::Uuid;
@@ -157,14 +156,14 @@ impl Default for Record {
 
 impl Record {
     /// The record of a call that arrives now.
-    pub fn open(source: impl Display, method: &str, agent: Option<&[u8]>) -> Self {
+    pub fn open(source: &str, method: &str, agent: Option<&[u8]>) -> Self {
         let mut record = Self::default();
         record.reopen(source, method, agent);
         record
     }
 
     /// Becomes the record of a call that arrives now. Nothing of the one before is left but its room.
-    pub fn reopen(&mut self, source: impl Display, method: &str, agent: Option<&[u8]>) {
+    pub fn reopen(&mut self, source: &str, method: &str, agent: Option<&[u8]>) {
         let room = [
             &mut self.request_id,
             &mut self.source,
@@ -184,7 +183,7 @@ impl Record {
         self.arrived = Timestamp::now();
         let mut id = Uuid::encode_buffer();
         self.request_id.push_str(id::at(self.arrived).hyphenated().encode_lower(&mut id));
-        let _ = write!(self.source, "{source}");
+        self.source.push_str(source);
         if let Some(agent) = agent {
             self.agent.push_str(&cut(&String::from_utf8_lossy(agent), AGENT));
         }
@@ -367,7 +366,7 @@ impl Record {
             additional.queue_ms = Some(self.queue_ms);
             additional.sign_us = self.string_to_sign.is_some().then_some(self.sign_us);
             additional.first_byte_ms = sent.then_some(self.upstream_ms);
-            additional.total_ms = Some(millis(self.started));
+            additional.total_ms = Some(millis(self.started.elapsed()));
             additional.upstream_request_id = present(&self.upstream_request_id);
             additional.attempts = Some(self.attempts);
             additional.polls = (self.polls > 0).then_some(self.polls);
@@ -423,7 +422,7 @@ fn present(text: &str) -> Option<&str> {
     (!text.is_empty()).then_some(text)
 }
 
-/// Milliseconds since `start`, with three decimals.
-pub fn millis(start: Instant) -> f64 {
-    (start.elapsed().as_secs_f64() * 1e6).round() / 1e3
+/// Milliseconds with three decimals.
+pub fn millis(span: Duration) -> f64 {
+    (span.as_secs_f64() * 1e6).round() / 1e3
 }

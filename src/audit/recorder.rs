@@ -232,6 +232,11 @@ pub struct Recorder {
 }
 
 impl Recorder {
+    /// Whether a call that is known to be a read may go on at once.
+    pub fn is_free(&self) -> bool {
+        self.for_people || self.shared.obstacle().is_none()
+    }
+
     /// Waits until a call that is known to be a read may go on: at once, unless much waits to be written.
     ///
     /// # Errors

@@ -71,6 +71,8 @@ use room::Room;
 pub struct Connection {
     /// Who is at the other end.
     pub peer: Peer,
+    /// The same as records show it.
+    source: Box<str>,
     /// The index of the listener in the configuration.
     pub listener: usize,
     /// Requests in progress on it.
@@ -82,7 +84,8 @@ pub struct Connection {
 impl Connection {
     /// A new connection of `peer` on the listener of this index.
     pub fn new(peer: Peer, listener: usize) -> Self {
-        Self { peer, listener, inflight: Cell::new(0), suspect: Cell::new(None) }
+        let source = peer.to_string().into();
+        Self { peer, source, listener, inflight: Cell::new(0), suspect: Cell::new(None) }
     }
 }
 
@@ -165,7 +168,7 @@ impl Gateway {
     ) -> Response<AnswerBody> {
         let headers = request.headers();
         let agent = headers.get(USER_AGENT).map(HeaderValue::as_bytes);
-        let record = self.room.record(&connection.peer, request.method().as_str(), agent);
+        let record = self.room.record(&connection.source, request.method().as_str(), agent);
         let call = Call::open(record, headers, &self.office);
         let meter = self.room.meter();
         let mut progress = Progress { call, protocol: Protocol::Problem, meter: meter.clone(), close: false };
@@ -270,26 +273,28 @@ impl Way<'_> {
             let (scratch, arena) = (&mut gateway.scratch.borrow_mut(), &mut gateway.arena.borrow_mut());
             SignedRequest::sign(draft, content, signer, now, (scratch, arena), observe)?
         };
+        // One look at the clock ends one span and begins the next.
+        let sending = Instant::now();
+        let signed_in = sending.duration_since(signing);
         record.string_to_sign = digest;
-        route.meters.sign_duration.observe(signing.elapsed().as_secs_f64());
+        route.meters.sign_duration.observe(signed_in.as_secs_f64());
         record.sign_us =
-            record.sign_us.saturating_add(u64::try_from(signing.elapsed().as_micros()).unwrap_or(u64::MAX));
+            record.sign_us.saturating_add(u64::try_from(signed_in.as_micros()).unwrap_or(u64::MAX));
 
         if record.polls == 0 {
             record.attempts += 1;
         }
-        let sending = Instant::now();
         let pool = gateway.pools.of(&route.endpoint);
         let sent = pin!(pool.send(signed, limits.connect_timeout));
         let answer = answered_in_time(sent, limits.response_timeout, meter).await;
-        record.upstream_ms += millis(sending);
-        route.meters.upstream_duration.observe(sending.elapsed().as_secs_f64());
+        let answered_in = sending.elapsed();
+        record.upstream_ms += millis(answered_in);
+        route.meters.upstream_duration.observe(answered_in.as_secs_f64());
         // A body that failed on the caller's side took the upstream's connection with it: the cause is the answer.
         let answer = answer.map_err(|reason| meter.failed.borrow_mut().take().unwrap_or(reason))?;
         record.answered(answer.response.status().as_u16(), request_id(answer.response.headers()));
-        let now = Timestamp::now();
-        if route.meters.clock_is_due(now.as_second())
-            && let Some(skew) = respond::clock_skew(answer.response.headers(), now)
+        if route.meters.clock_is_due(record.arrived.as_second())
+            && let Some(skew) = respond::clock_skew(answer.response.headers(), Timestamp::now())
         {
             route.meters.clock_skew.set(skew);
         }

@@ -25,6 +25,9 @@ pub struct Scribe {
 impl Scribe {
     /// Waits until a call may be sent as far as the record is concerned.
     pub(super) async fn ready_for(&self, record: &mut Record) -> Result<(), Reason> {
+        if record.read_only && self.recorder.is_free() {
+            return Ok(());
+        }
         let waiting = Instant::now();
         let recorded = if record.read_only {
             let admitted = self.recorder.admit().await;
@@ -32,7 +35,7 @@ impl Scribe {
         } else {
             record.tell(Kind::Intent, |event| self.recorder.intent(event)).await
         };
-        record.queue_ms += millis(waiting);
+        record.queue_ms += millis(waiting.elapsed());
         recorded.map_err(|unrecorded| Reason::Unrecorded(unrecorded.why()))
     }
 }

@@ -108,7 +108,7 @@ pub(super) fn call(record: &Record) -> Call {
         bytes_out: record.bytes_out,
         sign_us: record.sign_us,
         upstream_ms: record.upstream_ms,
-        duration_ms: millis(record.started),
+        duration_ms: millis(record.started.elapsed()),
         trace: record.trace,
         upstream: record.place.as_ref().map(|place| place.upstream.clone()).unwrap_or_default(),
         stages: None,
