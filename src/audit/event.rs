@@ -7,7 +7,7 @@
 use jiff::Timestamp;
 
 use super::id;
-use super::line::{self, Object, cut};
+use super::line::{self, Object, cut, name};
 use super::parameters::Parameters;
 
 /// The version of the line's shape: readers refuse a major version that they do not know.
@@ -196,30 +196,32 @@ impl Event<'_> {
     }
 
     fn write(&self, line: &mut Object<'_>) {
-        line.word("eventVersion", VERSION);
-        line.moment("eventTime", self.time);
-        line.id("eventID", id::at(self.time));
-        line.text("requestID", &cut(self.request_id, TEXT));
+        line.word(name!("eventVersion"), VERSION);
+        line.moment(name!("eventTime"), self.time);
+        line.id(name!("eventID"), id::at(self.time));
+        line.text(name!("requestID"), &cut(self.request_id, TEXT));
         // What CloudTrail gives to events that are not its own.
-        line.word("eventType", "ActivityLog");
-        line.word("eventCategory", "ActivityAuditLog");
-        line.text("eventSource", &cut(self.source, TEXT));
-        line.text("eventName", &cut(self.name, TEXT));
-        line.maybe("awsRegion", self.region, TEXT);
-        line.text("sourceIPAddress", &cut(self.source_ip, TEXT));
-        line.maybe("userAgent", self.user_agent, TEXT);
-        line.object("userIdentity", |line| self.identity.write(line));
-        line.switch("readOnly", self.read_only);
+        line.word(name!("eventType"), "ActivityLog");
+        line.word(name!("eventCategory"), "ActivityAuditLog");
+        line.text(name!("eventSource"), &cut(self.source, TEXT));
+        line.text(name!("eventName"), &cut(self.name, TEXT));
+        line.maybe(name!("awsRegion"), self.region, TEXT);
+        line.text(name!("sourceIPAddress"), &cut(self.source_ip, TEXT));
+        line.maybe(name!("userAgent"), self.user_agent, TEXT);
+        line.object(name!("userIdentity"), |line| self.identity.write(line));
+        line.switch(name!("readOnly"), self.read_only);
         if let Some(parameters) = self.parameters.filter(|found| !found.is_empty()) {
-            line.object("requestParameters", |line| parameters.write(line));
+            line.object(name!("requestParameters"), |line| parameters.write(line));
         }
         let (listed, omitted) = fitting(self.resources, RESOURCES);
         if !listed.is_empty() {
-            line.objects("resources", listed, |name, line| line.text("name", &cut(name, RESOURCE)));
+            line.objects(name!("resources"), listed, |name, line| {
+                line.text(name!("name"), &cut(name, RESOURCE));
+            });
         }
-        line.maybe("errorCode", self.error_code, TEXT);
-        line.maybe("errorMessage", self.error_message, TEXT);
-        line.object("additionalEventData", |line| self.additional.write(self.kind, omitted, line));
+        line.maybe(name!("errorCode"), self.error_code, TEXT);
+        line.maybe(name!("errorMessage"), self.error_message, TEXT);
+        line.object(name!("additionalEventData"), |line| self.additional.write(self.kind, omitted, line));
     }
 }
 
@@ -233,50 +235,50 @@ impl Event<'_> {
 
 impl Identity<'_> {
     fn write(&self, line: &mut Object<'_>) {
-        line.word("type", self.kind.word());
-        line.maybe("userName", self.name, TEXT);
-        line.maybe("proof", self.proof, TEXT);
-        line.maybe("accessKeyId", self.access_key, TEXT);
+        line.word(name!("type"), self.kind.word());
+        line.maybe(name!("userName"), self.name, TEXT);
+        line.maybe(name!("proof"), self.proof, TEXT);
+        line.maybe(name!("accessKeyId"), self.access_key, TEXT);
     }
 }
 
 impl Additional<'_> {
     /// The fields of `additionalEventData`; `omitted` resources were left out.
     fn write(&self, kind: Kind, omitted: usize, line: &mut Object<'_>) {
-        line.word("record", kind.word());
-        line.maybe("route", self.route, TEXT);
-        line.maybe("operation", self.operation, TEXT);
-        line.maybe("credential", self.credential, TEXT);
-        line.maybe("accessKeyId", self.access_key, TEXT);
-        line.maybe("scheme", self.scheme, TEXT);
-        line.maybe_word("decision", self.decision.map(Decision::word));
-        line.maybe("rule", self.rule, TEXT);
-        line.maybe("cause", self.cause, TEXT);
-        line.maybe("upstream", self.upstream, TEXT);
-        line.maybe("method", self.method, TEXT);
-        line.maybe_number("status", self.status);
-        line.maybe_number("upstreamStatus", self.upstream_status);
-        line.maybe_number("bytesIn", self.bytes_in);
-        line.maybe_number("bytesOut", self.bytes_out);
-        line.millis("queueMs", self.queue_ms);
-        line.maybe_number("signUs", self.sign_us);
-        line.millis("firstByteMs", self.first_byte_ms);
-        line.millis("totalMs", self.total_ms);
-        line.maybe("upstreamRequestId", self.upstream_request_id, TEXT);
-        line.maybe_number("attempts", self.attempts);
-        line.maybe_number("polls", self.polls);
-        line.maybe("ended", self.ended, TEXT);
-        line.maybe("stringToSignSha256", self.string_to_sign, TEXT);
-        line.maybe("traceId", self.trace, TEXT);
+        line.word(name!("record"), kind.word());
+        line.maybe(name!("route"), self.route, TEXT);
+        line.maybe(name!("operation"), self.operation, TEXT);
+        line.maybe(name!("credential"), self.credential, TEXT);
+        line.maybe(name!("accessKeyId"), self.access_key, TEXT);
+        line.maybe(name!("scheme"), self.scheme, TEXT);
+        line.maybe_word(name!("decision"), self.decision.map(Decision::word));
+        line.maybe(name!("rule"), self.rule, TEXT);
+        line.maybe(name!("cause"), self.cause, TEXT);
+        line.maybe(name!("upstream"), self.upstream, TEXT);
+        line.maybe(name!("method"), self.method, TEXT);
+        line.maybe_number(name!("status"), self.status);
+        line.maybe_number(name!("upstreamStatus"), self.upstream_status);
+        line.maybe_number(name!("bytesIn"), self.bytes_in);
+        line.maybe_number(name!("bytesOut"), self.bytes_out);
+        line.millis(name!("queueMs"), self.queue_ms);
+        line.maybe_number(name!("signUs"), self.sign_us);
+        line.millis(name!("firstByteMs"), self.first_byte_ms);
+        line.millis(name!("totalMs"), self.total_ms);
+        line.maybe(name!("upstreamRequestId"), self.upstream_request_id, TEXT);
+        line.maybe_number(name!("attempts"), self.attempts);
+        line.maybe_number(name!("polls"), self.polls);
+        line.maybe(name!("ended"), self.ended, TEXT);
+        line.maybe(name!("stringToSignSha256"), self.string_to_sign, TEXT);
+        line.maybe(name!("traceId"), self.trace, TEXT);
         let (asks, untold) = fitting(self.asks, ASKS);
         if !asks.is_empty() {
-            line.texts("asks", asks.iter().map(String::as_str));
+            line.texts(name!("asks"), asks.iter().map(String::as_str));
         }
         if untold > 0 {
-            line.count("asksOmitted", untold);
+            line.count(name!("asksOmitted"), untold);
         }
         if omitted > 0 {
-            line.count("resourcesOmitted", omitted);
+            line.count(name!("resourcesOmitted"), omitted);
         }
     }
 }

@@ -86,6 +86,25 @@ pub(crate) fn of(write: impl FnOnce(&mut Object<'_>)) -> Vec<u8> {
     })
 }
 
+/// The name of a field, ready to be written in one piece: the program's own, in visible ASCII without `"` and `\\`.
+#[derive(Clone, Copy)]
+pub(crate) struct Name(&'static str);
+
+impl Name {
+    /// Made by [`name`].
+    pub(crate) const fn spelled(text: &'static str) -> Self {
+        Self(text)
+    }
+}
+
+/// The [`Name`] of this spelling.
+macro_rules! name {
+    ($spelling:literal) => {
+        $crate::audit::line::Name::spelled(concat!(",\"", $spelling, "\":"))
+    };
+}
+pub(crate) use name;
+
 /// A JSON object that is being written. Names are the program's own but for those of [`Object::stranger`].
 pub(crate) struct Object<'l> {
     out: &'l mut Vec<u8>,
@@ -93,64 +112,61 @@ pub(crate) struct Object<'l> {
 }
 
 impl Object<'_> {
-    fn name(&mut self, name: &'static str) -> &mut Vec<u8> {
-        if !std::mem::take(&mut self.is_empty) {
-            self.out.push(b',');
-        }
-        self.out.push(b'"');
-        self.out.extend_from_slice(name.as_bytes());
-        self.out.extend_from_slice(b"\":");
+    fn name(&mut self, Name(name): Name) -> &mut Vec<u8> {
+        // Without its comma where it is the first.
+        let name = &name.as_bytes()[usize::from(std::mem::take(&mut self.is_empty))..];
+        self.out.extend_from_slice(name);
         self.out
     }
 
     /// A text.
-    pub(crate) fn text(&mut self, name: &'static str, text: &str) {
+    pub(crate) fn text(&mut self, name: Name, text: &str) {
         quoted(text, self.name(name));
     }
 
     /// One of the program's own words, in visible ASCII without `"` and `\`.
-    pub(crate) fn word(&mut self, name: &'static str, word: &'static str) {
+    pub(crate) fn word(&mut self, name: Name, word: &'static str) {
         self.spelled(name, word.as_bytes());
     }
 
     /// One of the program's own words, where there is one.
-    pub(crate) fn maybe_word(&mut self, name: &'static str, word: Option<&'static str>) {
+    pub(crate) fn maybe_word(&mut self, name: Name, word: Option<&'static str>) {
         if let Some(word) = word {
             self.word(name, word);
         }
     }
 
     /// A text, where there is one, cut to `most` characters.
-    pub(crate) fn maybe(&mut self, name: &'static str, text: Option<&str>, most: usize) {
+    pub(crate) fn maybe(&mut self, name: Name, text: Option<&str>, most: usize) {
         if let Some(text) = text {
             self.text(name, &cut(text, most));
         }
     }
 
     /// A number.
-    pub(crate) fn number(&mut self, name: &'static str, number: u64) {
+    pub(crate) fn number(&mut self, name: Name, number: u64) {
         encode::decimal(number, self.name(name));
     }
 
     /// A number, where there is one.
-    pub(crate) fn maybe_number(&mut self, name: &'static str, number: Option<impl Into<u64>>) {
+    pub(crate) fn maybe_number(&mut self, name: Name, number: Option<impl Into<u64>>) {
         if let Some(number) = number {
             self.number(name, number.into());
         }
     }
 
     /// How many there are.
-    pub(crate) fn count(&mut self, name: &'static str, count: usize) {
+    pub(crate) fn count(&mut self, name: Name, count: usize) {
         self.number(name, u64::try_from(count).unwrap_or(u64::MAX));
     }
 
     /// Whether something is so.
-    pub(crate) fn switch(&mut self, name: &'static str, is_on: bool) {
+    pub(crate) fn switch(&mut self, name: Name, is_on: bool) {
         self.name(name).extend_from_slice(if is_on { b"true" } else { b"false" });
     }
 
     /// Milliseconds with three decimals at most, where they are known.
-    pub(crate) fn millis(&mut self, name: &'static str, value: Option<f64>) {
+    pub(crate) fn millis(&mut self, name: Name, value: Option<f64>) {
         let Some(value) = value else { return };
         // What is negative or not a number is written as nothing, and what is too large as much.
         #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)]
@@ -165,7 +181,7 @@ impl Object<'_> {
     }
 
     /// A moment, with microseconds.
-    pub(crate) fn moment(&mut self, name: &'static str, moment: Timestamp) {
+    pub(crate) fn moment(&mut self, name: Name, moment: Timestamp) {
         let second = SECOND.with_borrow_mut(|latest| latest.spell(moment, date::iso));
         let Ok(second) = second else {
             // Before 1970.
@@ -178,12 +194,12 @@ impl Object<'_> {
     }
 
     /// An id.
-    pub(crate) fn id(&mut self, name: &'static str, id: Uuid) {
+    pub(crate) fn id(&mut self, name: Name, id: Uuid) {
         self.spelled(name, id.hyphenated().encode_lower(&mut Uuid::encode_buffer()).as_bytes());
     }
 
     /// Bytes in hexadecimal.
-    pub(crate) fn hex(&mut self, name: &'static str, bytes: &[u8]) {
+    pub(crate) fn hex(&mut self, name: Name, bytes: &[u8]) {
         let out = self.name(name);
         out.push(b'"');
         encode::hex(bytes, out);
@@ -191,7 +207,7 @@ impl Object<'_> {
     }
 
     /// What is spelled in visible ASCII without `"` and `\`, as dates and ids are.
-    fn spelled(&mut self, name: &'static str, text: &[u8]) {
+    fn spelled(&mut self, name: Name, text: &[u8]) {
         debug_assert!(!text.iter().any(|byte| is_odd(*byte)));
         let out = self.name(name);
         out.push(b'"');
@@ -200,14 +216,14 @@ impl Object<'_> {
     }
 
     /// An object within.
-    pub(crate) fn object(&mut self, name: &'static str, write: impl FnOnce(&mut Object<'_>)) {
+    pub(crate) fn object(&mut self, name: Name, write: impl FnOnce(&mut Object<'_>)) {
         nested(self.name(name), write);
     }
 
     /// A list of objects.
     pub(crate) fn objects<T>(
         &mut self,
-        name: &'static str,
+        name: Name,
         items: impl IntoIterator<Item = T>,
         mut write: impl FnMut(T, &mut Object<'_>),
     ) {
@@ -215,7 +231,7 @@ impl Object<'_> {
     }
 
     /// A list of texts.
-    pub(crate) fn texts<'t>(&mut self, name: &'static str, texts: impl IntoIterator<Item = &'t str>) {
+    pub(crate) fn texts<'t>(&mut self, name: Name, texts: impl IntoIterator<Item = &'t str>) {
         listed(self.name(name), texts, quoted);
     }
 
@@ -303,7 +319,7 @@ mod tests {
         line.push(b'}');
         let back: BTreeMap<String, String> = serde_json::from_slice(&line).unwrap_or_default();
         assert_eq!(back["text"], all);
-        assert_eq!(of(|object| object.text("text", &all)), line[..line.len() - 1], "written by field");
+        assert_eq!(of(|object| object.text(name!("text"), &all)), line[..line.len() - 1], "written by field");
         for c in all.chars() {
             let mut out = Vec::new();
             let text = format!("a{c}");
@@ -316,18 +332,24 @@ mod tests {
     #[test]
     fn objects_are_what_json_readers_expect() {
         let mut line = of(|line| {
-            line.number("number", u64::MAX);
-            line.maybe_number("none", None::<u16>);
-            line.switch("on", true);
-            line.maybe("cut", Some("abcd"), 3);
-            for (name, value) in [("a", 0.0), ("b", 0.1), ("c", 12.34), ("d", 10.0), ("e", 1_234_567.125)] {
-                line.object(name, |inner| inner.millis("ms", Some(value)));
+            line.number(name!("number"), u64::MAX);
+            line.maybe_number(name!("none"), None::<u16>);
+            line.switch(name!("on"), true);
+            line.maybe(name!("cut"), Some("abcd"), 3);
+            for (name, value) in [
+                (name!("a"), 0.0),
+                (name!("b"), 0.1),
+                (name!("c"), 12.34),
+                (name!("d"), 10.0),
+                (name!("e"), 1_234_567.125),
+            ] {
+                line.object(name, |inner| inner.millis(name!("ms"), Some(value)));
             }
-            line.object("empty", |_| {});
-            line.texts("texts", ["x", "y\n"]);
-            line.texts("nothing", []);
-            line.objects("objects", ["p", "q"], |item, object| object.text("n", item));
-            line.stranger("odd\"name", |out| nested(out, |object| object.hex("hex", &[0xa5, 7])));
+            line.object(name!("empty"), |_| {});
+            line.texts(name!("texts"), ["x", "y\n"]);
+            line.texts(name!("nothing"), []);
+            line.objects(name!("objects"), ["p", "q"], |item, object| object.text(name!("n"), item));
+            line.stranger("odd\"name", |out| nested(out, |object| object.hex(name!("hex"), &[0xa5, 7])));
         });
         line.push(b'}');
         let expected = concat!(
@@ -342,11 +364,11 @@ mod tests {
     fn moments_and_ids_are_spelled_as_their_types_spell_them() {
         for microsecond in [0, 1, 999_999, 1_000_000, 1_763_838_000_000_000, 253_402_207_199_999_999, -1] {
             let moment = Timestamp::from_microsecond(microsecond).unwrap_or_default();
-            let line = of(|line| line.moment("at", moment));
+            let line = of(|line| line.moment(name!("at"), moment));
             assert_eq!(String::from_utf8_lossy(&line), format!("{{\"at\":\"{moment:.6}\""));
         }
         let id = Uuid::from_u128(0x0123_4567_89ab_cdef_0011_2233_4455_6677);
-        assert_eq!(of(|line| line.id("id", id)), format!("{{\"id\":\"{id}\"").as_bytes());
+        assert_eq!(of(|line| line.id(name!("id"), id)), format!("{{\"id\":\"{id}\"").as_bytes());
     }
 
     #[test]

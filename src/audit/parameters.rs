@@ -12,7 +12,7 @@ use std::sync::Arc;
 use uuid::Uuid;
 use zeroize::Zeroizing;
 
-use super::line::{Object, cut, nested, quoted};
+use super::line::{Object, cut, name, nested, quoted};
 use crate::secret::Secret;
 use crate::sign::digest::MacSha256;
 
@@ -266,13 +266,13 @@ impl Parameters {
             line.stranger(name, |out| match value {
                 Value::Plain(text) => quoted(text, out),
                 Value::Hashed { length, hash } => nested(out, |object| {
-                    object.count("length", length);
-                    object.hex("hash", &hash);
+                    object.count(name!("length"), length);
+                    object.hex(name!("hash"), &hash);
                 }),
             });
         }
         if self.omitted > 0 {
-            line.count(OMITTED, self.omitted);
+            line.count(name!("(omitted)"), self.omitted);
         }
     }
 }
