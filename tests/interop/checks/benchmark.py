@@ -41,6 +41,11 @@ while True:
 """
 
 
+def hears_interrupts():
+    """A shell has what it starts in the background ignore them, and so would all that comes of it."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 class Benchmark:
     """One run of it, with a folder for temporary files of its own."""
 
@@ -51,7 +56,13 @@ class Benchmark:
         self._output = open(FOLDER / f"{name}.txt", "w+", encoding="utf-8")
         command = [sys.executable, PROGRAM, "--binary", binary or os.environ["COUNTERSIGN"], "--json", self.figures, *words]
         environment = {**os.environ, "TMPDIR": str(self.folder)}
-        self.process = subprocess.Popen(list(map(str, command)), stdout=self._output, stderr=subprocess.STDOUT, env=environment)
+        self.process = subprocess.Popen(
+            list(map(str, command)),
+            stdout=self._output,
+            stderr=subprocess.STDOUT,
+            env=environment,
+            preexec_fn=hears_interrupts,
+        )
 
     def wait(self):
         """Its exit code."""
@@ -118,7 +129,8 @@ def main():
     fake.write_text(SIGNS_NOTHING.format(python=sys.executable), encoding="utf-8")
     fake.chmod(0o755)
     small = ["--only", "small", *SMALLEST]
-    stopped = [(Benchmark(number.name, *small), number, code) for number, code in ((signal.SIGINT, 130), (signal.SIGTERM, 143))]
+    long = [*small, "--seconds", "20"]
+    stopped = [(Benchmark(number.name, *long), number, code) for number, code in ((signal.SIGINT, 130), (signal.SIGTERM, 143))]
     whole = [(asked, Benchmark(asked.replace(",", "-"), "--only", asked, *SMALLEST)) for asked in RUNS]
     unsigned, dead = Benchmark("unsigned", *small, binary=fake), Benchmark("dead", *small, binary="/bin/false")
     for run, number, code in stopped:
