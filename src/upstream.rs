@@ -5,7 +5,6 @@
 //! turned out to be closed before a single byte of it was written. Redirects are never followed.
 
 mod answer;
-mod chunked;
 mod forbidden;
 mod head;
 mod http2;

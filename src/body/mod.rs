@@ -9,6 +9,7 @@ pub mod incoming;
 pub mod plain;
 pub mod spool;
 pub mod stream;
+pub mod transfer;
 
 use std::cell::{Cell, RefCell};
 use std::pin::Pin;

@@ -13,7 +13,7 @@ use http::{HeaderMap, HeaderValue, StatusCode};
 use httparse::ParserConfig;
 use memchr::memchr_iter;
 
-use super::chunked::Chunked;
+use crate::body::transfer::Chunked;
 
 /// Headers of an answer.
 const MOST_HEADERS: usize = 256;

@@ -14,6 +14,7 @@ use super::head::{Framing, Head, Kept, Malformed, Reader};
 use super::outgoing::{Fault, Outgoing};
 use super::stream::Stream;
 use crate::body::Body;
+use crate::body::transfer::piece;
 use crate::outbound::SignedHead;
 
 /// Bytes that are read at a time: of heads and short bodies, and of long ones.
@@ -190,11 +191,10 @@ fn take(framing: &mut Framing, buffer: &mut BytesMut) -> Result<Option<Bytes>, M
     let data = match framing {
         Framing::Over => None,
         Framing::Length(left) => {
-            let count = usize::try_from(*left).unwrap_or(usize::MAX).min(buffer.len());
-            *left -= count as u64;
-            (count > 0).then(|| buffer.split_to(count).freeze())
+            let data = piece(buffer, left);
+            (!data.is_empty()).then_some(data)
         }
-        Framing::Chunked(chunked) => chunked.take(buffer)?,
+        Framing::Chunked(chunked) => chunked.take(buffer).map_err(|_| Malformed)?,
         Framing::Close => (!buffer.is_empty()).then(|| buffer.split().freeze()),
     };
     let over = match framing {

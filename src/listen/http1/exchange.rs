@@ -16,7 +16,8 @@ use http_body::Body as _;
 
 use super::answer::{self, Coding};
 use super::head::Terms;
-use super::line::{Line, Outgoing};
+use super::line::Line;
+use super::outgoing::Outgoing;
 use super::spares::Spares;
 use crate::body::incoming::Incoming;
 use crate::gateway::{AnswerBody, Connection};

@@ -12,9 +12,10 @@ use http::header::{self, HeaderMap, HeaderName, HeaderValue};
 use http::{Method, Request, StatusCode, Uri, Version};
 use memchr::memchr;
 
-use super::framing::{Framing, is_token};
+use super::framing::Framing;
 use super::names::Names;
 use crate::body::incoming::Incoming;
+use crate::body::transfer::is_token;
 
 /// Headers for which there is room on the stack.
 const ON_STACK: usize = 100;

@@ -7,26 +7,25 @@
 //! each cut off after their own time; the time for bodies is kept where bodies are read.
 
 use std::cell::{Cell, RefCell};
-use std::io::{self, IoSlice};
+use std::io;
 use std::pin::{Pin, pin};
 use std::rc::Rc;
 use std::task::{Context, Poll, Waker, ready};
 use std::time::Duration;
 
-use bytes::{Buf, Bytes, BytesMut};
+use bytes::BytesMut;
 use http::StatusCode;
-use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite};
-use tokio::net::{TcpStream, UnixStream};
-use tokio_rustls::server::TlsStream;
+use tokio::io::AsyncReadExt;
 
 use super::framing::{Framing, Step};
 use super::head::{Head, Reader};
+use super::outgoing::Outgoing;
 use super::patience::Patience;
 use super::spares::{BLOCK, Spares};
+use super::wire::Wire;
 use crate::body::incoming::{Broken, Inflow, Piece};
 use crate::config::Limits;
 use crate::listen::open::OpenConnections;
-use crate::listen::preface::Resumed;
 
 /// The most that is read at a time.
 const MOST: usize = 64 << 10;
@@ -39,30 +38,6 @@ const LINGER: Duration = Duration::from_secs(2);
 const LINGERED: usize = 8 << 20;
 
 const CONTINUE: &[u8] = b"HTTP/1.1 100 Continue\r\n\r\n";
-
-/// A stream of bytes to and from a caller.
-pub(in crate::listen) trait Wire: AsyncRead + AsyncWrite + Unpin {
-    /// Has the stream end in an error for the caller, where it can.
-    fn cut(&self) {}
-}
-
-impl Wire for TcpStream {
-    fn cut(&self) {
-        // A failure means that it is over anyway.
-        let _ = self.set_zero_linger();
-    }
-}
-
-impl Wire for UnixStream {}
-
-impl<S: Wire> Wire for Resumed<S> {
-    fn cut(&self) {
-        self.get_ref().cut();
-    }
-}
-
-/// TLS says by itself whether it was ended or cut.
-impl<S: Wire> Wire for TlsStream<S> {}
 
 /// Where a request's body stands.
 #[derive(Clone, Copy, Debug)]
@@ -425,71 +400,6 @@ impl<S: Wire> Inflow for Line<S> {
                 watcher.wake();
             }
         }
-    }
-}
-
-/// Bytes for a caller.
-#[derive(Default)]
-pub(super) struct Outgoing {
-    /// A head, the size of a chunk, short bodies.
-    pub(super) head: Vec<u8>,
-    /// How much of it is out.
-    at: usize,
-    /// Bytes of a body.
-    data: Bytes,
-    /// What ends a chunk.
-    tail: &'static [u8],
-}
-
-/// The longest piece of a body that is copied behind the head in front of it, where a write of several pieces would
-/// cost more than the copy.
-const COPIED: usize = 4 << 10;
-
-impl Outgoing {
-    /// Nothing yet; heads will be written into `head`, which is empty.
-    pub(super) fn new(head: Vec<u8>) -> Self {
-        Self { head, ..Self::default() }
-    }
-
-    /// Adds bytes of a body and what ends them. All that was added before must be out, but for a head.
-    pub(super) fn push(&mut self, data: Bytes, tail: &'static [u8]) {
-        if data.len() <= COPIED {
-            self.head.extend_from_slice(&data);
-            self.head.extend_from_slice(tail);
-        } else {
-            (self.data, self.tail) = (data, tail);
-        }
-    }
-
-    /// Whether all is out.
-    pub(super) fn is_empty(&self) -> bool {
-        self.at == self.head.len() && self.data.is_empty() && self.tail.is_empty()
-    }
-
-    fn poll_write<S: ?Sized + Wire>(
-        &mut self,
-        stream: Pin<&mut S>,
-        context: &mut Context<'_>,
-    ) -> Poll<io::Result<usize>> {
-        let head = &self.head[self.at..];
-        let written = if self.data.is_empty() && self.tail.is_empty() {
-            stream.poll_write(context, head)
-        } else {
-            let slices = [head, &self.data, self.tail].map(IoSlice::new);
-            let empty = slices.iter().take_while(|slice| slice.is_empty()).count();
-            stream.poll_write_vectored(context, &slices[empty..])
-        };
-        let written = ready!(written)?;
-        let of_head = written.min(self.head.len() - self.at);
-        let of_data = (written - of_head).min(self.data.len());
-        self.at += of_head;
-        self.data.advance(of_data);
-        self.tail = self.tail.get(written - of_head - of_data..).unwrap_or_default();
-        if self.at == self.head.len() {
-            self.head.clear();
-            self.at = 0;
-        }
-        Poll::Ready(Ok(written))
     }
 }
 

@@ -10,8 +10,10 @@ mod framing;
 mod head;
 mod line;
 mod names;
+mod outgoing;
 mod patience;
 mod spares;
+mod wire;
 
 use std::future::poll_fn;
 use std::rc::Rc;
@@ -25,10 +27,11 @@ use crate::config::Limits;
 use crate::gateway::Connection;
 use exchange::{End, Exchange, Start};
 use head::{Head, Reader};
-use line::{Line, Next, Outgoing};
+use line::{Line, Next};
+use outgoing::Outgoing;
 
-pub(super) use line::Wire;
 pub use spares::Spares;
+pub(super) use wire::Wire;
 
 /// Serves one connection until it is over.
 pub(super) async fn serve<S: Wire + 'static>(

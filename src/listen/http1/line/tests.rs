@@ -1,8 +1,9 @@
 use std::future::poll_fn;
 
-use tokio::io::{AsyncWriteExt, DuplexStream, duplex};
+use tokio::io::{AsyncRead as _, AsyncWriteExt, DuplexStream, duplex};
 
 use super::*;
+use crate::listen::http1::outgoing::COPIED;
 
 impl Wire for DuplexStream {}
 

@@ -36,6 +36,8 @@ fn sound_bodies_are_read_and_nothing_behind_them() {
         (b"A \t\r\n0123456789\r\n00 \t; x\r\n\r\n", b"0123456789"),
         (b"a\r\n0123456789\r\n000\r\nX-A: b\r\nx-c:\r\n\r\n", b"0123456789"),
         (b"0000000000000001\r\nx\r\n0000000000000000\r\n\r\n", b"x"),
+        (b"5 ;a=\"b c\"\r\nhello\r\n0\t;\r\n\r\n", b"hello"),
+        (b"4\r\n\r\n0\r\r\n0\r\n\r\n", b"\r\n0\r"),
     ] {
         assert_eq!(every_way(bytes), Ok((data.to_vec(), true, Vec::new())), "{}", bytes.escape_ascii());
         let mut more = bytes.to_vec();
@@ -65,6 +67,9 @@ fn what_has_two_readings_is_refused() {
         b"1;e\0\r\n",
         b"1;e\rx",
         b"1 \n",
+        b"1\x0b\r\n",
+        b"1;a\x7fb\r\n",
+        b"1\r\na0\r\n\r\n",
         b"00000000000000001\r\n",
         b"10000000000000000\r\n",
         b"fffffffffffffffff\r\n",
@@ -82,6 +87,7 @@ fn what_has_two_readings_is_refused() {
         b"0\r\na: x\n\n",
         b"0\r\na: \0\r\n",
         b"0\r\na: x\ry",
+        b"0\r\na: b\r\n folded\r\n\r\n",
         b"0\r\nHTTP/1.1 200 OK\r\n\r\n",
     ] {
         assert_eq!(every_way(bytes), Err(Malformed), "{}", bytes.escape_ascii());
@@ -104,18 +110,24 @@ fn a_fault_is_told_after_what_came_before() {
 #[test]
 fn what_is_said_aside_is_bounded() {
     let fill = |count: usize| "x".repeat(count);
-    let room = usize::from(ASIDE);
+    let room = 16 << 10;
     for (bytes, good) in [
         (format!("1;{}\r\na\r\n0\r\n\r\n", fill(room - 1)), true),
+        (format!("4\r\nabcd\r\n1;{}\r\na\r\n0\r\n\r\n", fill(room + 3)), true),
+        (format!("4\r\nabcd\r\n1;{}\r\na\r\n0\r\n\r\n", fill(room + 4)), false),
+        (format!("{}0\r\n\r\n", "8      \r\n12345678\r\n".repeat(room)), true),
         (format!("1;{}\r\na\r\n0\r\n\r\n", fill(room)), false),
         (format!("1{}\r\na\r\n0\r\n\r\n", " ".repeat(room + 1)), false),
         (format!("0\r\na:{}\r\n\r\n", fill(room - 2)), true),
         (format!("0\r\na:{}\r\n\r\n", fill(room - 1)), false),
         (format!("0\r\n{}:\r\n\r\n", fill(room)), false),
         (format!("0\r\n{}\r\n", "a:b\r\n".repeat(room / 3 + 1)), false),
-        ("1;x\r\na\r\n".repeat(room / 2 + 1), false),
+        ("1;x\r\na\r\n".repeat(room - 1), true),
+        ("1;x\r\na\r\n".repeat(room), false),
+        (format!("0\r\n{}\r\n", "a:\r\n".repeat(100)), true),
+        (format!("0\r\n{}\r\n", "a:\r\n".repeat(101)), false),
     ] {
-        assert_eq!(decode(&[bytes.as_bytes()]).is_ok(), good, "{}…", &bytes[..20]);
+        assert_eq!(decode(&[bytes.as_bytes()]).is_ok(), good, "{}…", &bytes[..bytes.len().min(20)]);
     }
 }
 

@@ -1,16 +1,21 @@
-//! The chunks of an upstream's answer, taken out of their framing.
+//! HTTP/1's transfer coding `chunked` (RFC 9112, section 7.1), of requests and of answers, read in one way only.
 //!
 //! Pure, and strict: lines end in CRLF, sizes are bounded hexadecimal, every chunk ends where its size says. What may
-//! stand beside sizes and after the last chunk is read and dropped, up to a bound.
+//! stand beside sizes and after the last chunk is read and dropped, up to a bound. What breaks the grammar is an error,
+//! never a shorter body.
 
 use bytes::{Buf as _, Bytes, BytesMut};
 
-use super::head::Malformed;
-
-/// Bytes of extensions and trailers of one body.
-const ASIDE: u16 = 16 << 10;
+/// Bytes of extensions and trailers of one body, beside as many as it has data: there are servers that pad every size.
+const ASIDE: u64 = 16 << 10;
+/// Trailers of one body.
+const TRAILERS: u8 = 100;
 /// Digits of a size.
 const DIGITS: u8 = 16;
+
+/// What comes is no body in chunks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Malformed;
 
 /// Where in the framing a body stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -43,30 +48,33 @@ enum Place {
 
 /// The state of a body in chunks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Chunked {
+pub struct Chunked {
     place: Place,
     /// What is left of a chunk, or its size so far.
     left: u64,
     /// What may still be said beside the data.
-    aside: u16,
+    aside: u64,
+    trailers: u8,
 }
 
 impl Default for Chunked {
     fn default() -> Self {
-        Self { place: Place::Size(0), left: 0, aside: ASIDE }
+        Self { place: Place::Size(0), left: 0, aside: ASIDE, trailers: 0 }
     }
 }
 
 impl Chunked {
-    /// The next data in `buffer`, as far as it is there.
-    pub(super) fn take(&mut self, buffer: &mut BytesMut) -> Result<Option<Bytes>, Malformed> {
+    /// The next data in `buffer`, as far as it is there; nothing that comes after the body is taken.
+    ///
+    /// # Errors
+    /// The grammar is broken, now and from now on.
+    pub fn take(&mut self, buffer: &mut BytesMut) -> Result<Option<Bytes>, Malformed> {
         self.skip(buffer)?;
         if self.place != Place::Data || buffer.is_empty() {
             return Ok(None);
         }
-        let count = usize::try_from(self.left).unwrap_or(usize::MAX).min(buffer.len());
-        let data = buffer.split_to(count).freeze();
-        self.left -= count as u64;
+        let data = piece(buffer, &mut self.left);
+        self.aside = self.aside.saturating_add(data.len() as u64);
         if self.left == 0 {
             self.place = Place::DataEnd;
             // The end, if it is there, is known with the last data; a fault is told after them.
@@ -76,12 +84,12 @@ impl Chunked {
     }
 
     /// Whether the last chunk and its trailers were read.
-    pub(super) fn is_over(&self) -> bool {
+    pub fn is_over(&self) -> bool {
         self.place == Place::Over
     }
 
     /// What is known to come still.
-    pub(super) fn left(&self) -> u64 {
+    pub fn left(&self) -> u64 {
         if self.place == Place::Data { self.left } else { 0 }
     }
 
@@ -114,7 +122,11 @@ impl Chunked {
             (Place::DataEnd, b'\r') => Place::DataFeed,
             (Place::DataFeed, b'\n') => Place::Size(0),
             (Place::Trailer, b'\r') => Place::LastFeed,
-            (Place::Trailer | Place::Name, byte) if is_token(byte) => self.aside(Place::Name)?,
+            (Place::Trailer, byte) if is_token(byte) && self.trailers < TRAILERS => {
+                self.trailers += 1;
+                self.aside(Place::Name)?
+            }
+            (Place::Name, byte) if is_token(byte) => self.aside(Place::Name)?,
             (Place::Name, b':') => self.aside(Place::Value)?,
             (Place::Value, b'\r') => Place::ValueEnd,
             (Place::ValueEnd, b'\n') => Place::Trailer,
@@ -130,8 +142,15 @@ impl Chunked {
     }
 }
 
-/// A character of a header's name.
-fn is_token(byte: u8) -> bool {
+/// As much of what is `left` as is there.
+pub fn piece(buffer: &mut BytesMut, left: &mut u64) -> Bytes {
+    let size = usize::try_from(*left).unwrap_or(usize::MAX).min(buffer.len());
+    *left -= size as u64;
+    buffer.split_to(size).freeze()
+}
+
+/// Whether a byte may stand in a name (RFC 9110, section 5.6.2).
+pub fn is_token(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte)
 }
 
