@@ -10,6 +10,7 @@ mod head;
 mod http2;
 mod line;
 mod outgoing;
+mod spares;
 mod stream;
 
 use std::cell::RefCell;
@@ -34,12 +35,13 @@ use crate::reason::Reason;
 use crate::snapshot::Endpoint;
 use forbidden::is_forbidden;
 use line::{Failure, Line};
+use spares::Spares;
 use stream::Stream;
 
 /// An idle connection is not trusted longer than this: most servers close theirs after 60 to 75 seconds.
 const IDLE: Duration = Duration::from_secs(30);
 /// Idle connections kept per worker and endpoint.
-const MOST_IDLE: usize = 128;
+const MOST_IDLE: usize = 1_024;
 /// How long a connection may take to become idle after its answer ended.
 const SETTLE: Duration = Duration::from_secs(5);
 /// Runs hyper's helper tasks on the worker's own thread.
@@ -66,6 +68,7 @@ impl Pools {
         let pool = Rc::new(Pool {
             endpoint: Arc::downgrade(endpoint),
             idle: RefCell::default(),
+            spares: Rc::default(),
             shared: RefCell::default(),
         });
         self.0.borrow_mut().insert(key, pool.clone());
@@ -87,6 +90,7 @@ pub struct Pool {
     /// here no other endpoint gets its address.
     endpoint: Weak<Endpoint>,
     idle: RefCell<Vec<Idle>>,
+    spares: Rc<Spares>,
     /// An HTTP/2 connection, which many requests share.
     shared: RefCell<Option<http2::Sender>>,
 }
@@ -239,7 +243,9 @@ impl Pool {
     async fn open(&self, endpoint: &Endpoint) -> Result<Connection, Reason> {
         let upstream = &endpoint.upstream;
         let stream = dial(&upstream.connect_host, upstream.connect_port).await?;
-        let Some(tls) = &endpoint.tls else { return Ok(Connection::Own(Line::new(Stream::Plain(stream)))) };
+        let Some(tls) = &endpoint.tls else {
+            return Ok(Connection::Own(Line::new(Stream::Plain(stream), self.spares.clone())));
+        };
         let name = ServerName::try_from(upstream.sni.clone()).map_err(|_| Reason::UpstreamTls)?;
         let stream = TlsConnector::from(tls.clone()).connect(name, stream).await.map_err(|error| {
             tracing::warn!(upstream = %upstream.host, %error, "TLS to the upstream failed");
@@ -250,7 +256,7 @@ impl Pool {
             *self.shared.borrow_mut() = Some(sender.clone());
             return Ok(Connection::Shared(sender));
         }
-        Ok(Connection::Own(Line::new(Stream::Tls(stream))))
+        Ok(Connection::Own(Line::new(Stream::Tls(stream), self.spares.clone())))
     }
 }
 

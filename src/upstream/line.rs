@@ -1,24 +1,25 @@
 //! An HTTP/1 connection to an upstream: its stream, what is on the way out, and what came in.
 //!
-//! Whoever holds a [`Line`] drives it: nothing runs beside the request that is on it. Its buffers are kept from one
-//! request to the next; what an answer is made of are pieces of them, never copies.
+//! Whoever holds a [`Line`] drives it: nothing runs beside the request that is on it. It takes blocks to read into when
+//! there is something to read; what an answer is made of are pieces of them, never copies.
 
 use std::pin::{Pin, pin};
+use std::rc::Rc;
 use std::task::{Context, Poll, Waker, ready};
 
 use bytes::{Bytes, BytesMut};
 use http::HeaderMap;
 use tokio::io::{AsyncRead as _, AsyncReadExt as _, ReadBuf};
 
-use super::head::{Framing, Head, Kept, Malformed, Reader};
+use super::head::{Framing, Head, Malformed, Reader};
 use super::outgoing::{Fault, Outgoing};
+use super::spares::{BLOCK, Spares};
 use super::stream::Stream;
 use crate::body::Body;
 use crate::body::transfer::piece;
 use crate::outbound::SignedHead;
 
-/// Bytes that are read at a time: of heads and short bodies, and of long ones.
-const SHORT: usize = 8 << 10;
+/// Bytes that are read at a time of a long body.
 const LONG: usize = 128 << 10;
 
 /// Why there is no answer.
@@ -41,25 +42,25 @@ pub(super) struct Line {
     stream: Stream,
     /// What came and was not taken yet.
     read: BytesMut,
-    /// Bytes of its block.
+    /// Bytes of its block; 0 when it has none.
     block: usize,
     reader: Reader,
-    kept: Kept,
     out: Outgoing,
+    spares: Rc<Spares>,
     /// Whether the upstream takes no more; it may still answer.
     deaf: bool,
 }
 
 impl Line {
     /// A connection that is open.
-    pub(super) fn new(stream: Stream) -> Box<Self> {
+    pub(super) fn new(stream: Stream, spares: Rc<Spares>) -> Box<Self> {
         Box::new(Self {
             stream,
             read: BytesMut::new(),
             block: 0,
             reader: Reader::default(),
-            kept: Kept::default(),
             out: Outgoing::default(),
+            spares,
             deaf: false,
         })
     }
@@ -67,7 +68,7 @@ impl Line {
     /// A request is to be sent.
     pub(super) fn begin(&mut self, head: &SignedHead, body: Body) -> Result<(), Failure> {
         self.reader = Reader::default();
-        self.out.begin(head, body).map_err(|_| Failure::Body)
+        self.out.begin(head, body, self.spares.text()).map_err(|_| Failure::Body)
     }
 
     /// The body of a request of which nothing was written.
@@ -81,7 +82,10 @@ impl Line {
             return Poll::Pending;
         }
         match ready!(self.out.poll(&mut self.stream, context)) {
-            Ok(()) => Poll::Ready(Ok(())),
+            Ok(()) => {
+                self.spares.keep_text(self.out.take_text());
+                Poll::Ready(Ok(()))
+            }
             Err(Fault::Body) => Poll::Ready(Err(Failure::Body)),
             Err(Fault::Wire) => {
                 self.deaf = true;
@@ -102,12 +106,13 @@ impl Line {
             return Poll::Ready(Err(failure));
         }
         loop {
-            let came = ready!(self.poll_fill(SHORT, context))?;
+            let came = ready!(self.poll_fill(BLOCK, context))?;
             // Whatever comes before the request is no answer to it.
             if !came || !self.out.has_begun() {
                 return Poll::Ready(Err(Failure::Upstream));
             }
-            let read = self.reader.read(&mut self.read, headers, &mut self.kept, bodiless);
+            let read =
+                self.reader.read(&mut self.read, headers, &mut self.spares.kept.borrow_mut(), bodiless);
             if let Some(head) = read? {
                 return Poll::Ready(Ok(head));
             }
@@ -128,7 +133,7 @@ impl Line {
                 Framing::Over => return Poll::Ready(None),
                 Framing::Length(left) => usize::try_from(*left).unwrap_or(LONG).min(LONG),
                 Framing::Chunked(chunked) => {
-                    usize::try_from(chunked.left()).unwrap_or(LONG).clamp(SHORT, LONG)
+                    usize::try_from(chunked.left()).unwrap_or(LONG).clamp(BLOCK, LONG)
                 }
                 Framing::Close => LONG,
             };
@@ -143,14 +148,29 @@ impl Line {
     /// Reads something; whether there was anything before the end. There is room for `wanted` bytes, or for half of
     /// them.
     fn poll_fill(&mut self, wanted: usize, context: &mut Context<'_>) -> Poll<Result<bool, Failure>> {
+        if self.block == 0 && wanted <= BLOCK {
+            (self.read, self.block) = (self.spares.block(), BLOCK);
+        }
         let spare = self.read.capacity() - self.read.len();
         // A block whose pieces are all gone is used from its beginning; one that is in use, while it has room.
         if spare < wanted && !self.read.try_reclaim(wanted) && spare <= wanted / 2 {
             self.read.reserve(wanted.max(self.read.len()));
             self.block = self.read.capacity();
         }
-        let read = ready!(pin!(self.stream.read_buf(&mut self.read)).poll(context));
+        let read = pin!(self.stream.read_buf(&mut self.read)).poll(context);
+        if read.is_pending() {
+            self.give_block_back();
+        }
+        let read = ready!(read);
         Poll::Ready(read.map(|count| count > 0).map_err(|_| Failure::Upstream))
+    }
+
+    /// Gives its block back, if all that it holds was taken. A long one is left as it is: more is to come.
+    fn give_block_back(&mut self) {
+        if self.block == BLOCK && self.read.is_empty() {
+            self.spares.keep_block(std::mem::take(&mut self.read));
+            self.block = 0;
+        }
     }
 
     /// Whether the request is written whole.
@@ -179,9 +199,8 @@ impl Line {
         if !self.read.is_empty() {
             return false;
         }
-        if self.block > SHORT {
-            (self.read, self.block) = (BytesMut::new(), 0);
-        }
+        self.give_block_back();
+        (self.read, self.block) = (BytesMut::new(), 0);
         true
     }
 }

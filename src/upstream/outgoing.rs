@@ -16,9 +16,6 @@ use tokio::io::AsyncWrite;
 use crate::body::Body;
 use crate::outbound::SignedHead;
 
-/// Room for heads that is kept between two requests.
-const KEPT: usize = 16 << 10;
-
 /// Why a request was not sent to its end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Fault {
@@ -41,7 +38,6 @@ enum Framing {
 
 /// What is still to be written of a request: text, then a piece of its body, then what ends that piece.
 pub(super) struct Outgoing {
-    /// Kept from one request to the next.
     text: Vec<u8>,
     /// Bytes of the text that are written.
     at: usize,
@@ -69,9 +65,10 @@ impl Default for Outgoing {
 }
 
 impl Outgoing {
-    /// Writes down the head of a request whose body is this one; the two must not contradict each other.
-    pub(super) fn begin(&mut self, head: &SignedHead, body: Body) -> Result<(), Fault> {
-        self.text.clear();
+    /// Writes down the head of a request whose body is this one, in the empty `text`; the two must not contradict each
+    /// other.
+    pub(super) fn begin(&mut self, head: &SignedHead, body: Body, text: Vec<u8>) -> Result<(), Fault> {
+        self.text = text;
         (self.at, self.piece, self.tail) = (0, Bytes::new(), b"");
         let (framing, unstated) = framing(head, &body).ok_or(Fault::Body)?;
         (self.framing, self.body) = (framing, body);
@@ -97,6 +94,11 @@ impl Outgoing {
         for piece in [name.as_str().as_bytes(), b": ", value, b"\r\n"] {
             self.text.extend_from_slice(piece);
         }
+    }
+
+    /// The room of a text that is written.
+    pub(super) fn take_text(&mut self) -> Vec<u8> {
+        std::mem::take(&mut self.text)
     }
 
     /// Whether everything is written and flushed.
@@ -149,7 +151,6 @@ impl Outgoing {
                 }
                 self.done = true;
                 self.body = Body::Empty;
-                self.text.shrink_to(KEPT);
                 return Poll::Ready(Ok(()));
             }
         }

@@ -125,7 +125,7 @@ fn requests_are_written_as_they_were_signed() {
             // Twice: nothing of a request is left for the next one.
             for _ in 0..2 {
                 to.took.clear();
-                out.begin(&head(method, headers), body()).unwrap();
+                out.begin(&head(method, headers), body(), Vec::new()).unwrap();
                 assert!(!out.is_done() && !out.has_begun());
                 let expected = format!("{method} /b/k?x=%20 HTTP/1.1\r\n{expected}");
                 assert_eq!(
@@ -145,7 +145,7 @@ fn requests_are_written_as_they_were_signed() {
 fn short_requests_leave_in_one_piece() {
     for body in [|| Body::whole(Bytes::from_static(b"hello"), None), || stream(b"hello", Some(5))] {
         let (mut out, mut to) = (Outgoing::default(), Narrow::new(1000));
-        out.begin(&head("PUT", &[("content-length", "5")]), body()).unwrap();
+        out.begin(&head("PUT", &[("content-length", "5")]), body(), Vec::new()).unwrap();
         send(&mut out, &mut to).unwrap();
         assert_eq!(to.calls, 1);
     }
@@ -162,7 +162,11 @@ fn heads_and_bodies_that_contradict_each_other_are_not_sent() {
         (&[("content-length", "+5")], stream(b"hello", Some(5))),
         (&[("transfer-encoding", "chunked")], stream(b"hello", None)),
     ] {
-        assert_eq!(Outgoing::default().begin(&head("PUT", headers), body), Err(Fault::Body), "{headers:?}");
+        assert_eq!(
+            Outgoing::default().begin(&head("PUT", headers), body, Vec::new()),
+            Err(Fault::Body),
+            "{headers:?}"
+        );
     }
 }
 
@@ -172,7 +176,7 @@ fn bodies_of_another_length_break_off() {
     let long = || stream(b"hello", None);
     for (length, most) in [("4", ""), ("9", "hello"), ("1", "")] {
         let (mut out, mut to) = (Outgoing::default(), Narrow::new(1000));
-        out.begin(&head("PUT", &[("content-length", length)]), long()).unwrap();
+        out.begin(&head("PUT", &[("content-length", length)]), long(), Vec::new()).unwrap();
         assert_eq!(send(&mut out, &mut to), Err(Fault::Body), "{length}");
         let sent = String::from_utf8(to.took).unwrap();
         assert_eq!(sent.split_once("\r\n\r\n").map_or("", |(_, body)| body), most);
@@ -184,7 +188,7 @@ fn bodies_of_another_length_break_off() {
     checks.md5([0; 16]);
     let input = Input::Memory(Some(Bytes::from_static(b"hello")));
     let failing = Stream::new(input, None, Duration::from_secs(1), Rc::<Meter>::default());
-    out.begin(&head("PUT", &[]), Body::Stream(Box::new(Plain::raw(failing, checks)))).unwrap();
+    out.begin(&head("PUT", &[]), Body::Stream(Box::new(Plain::raw(failing, checks))), Vec::new()).unwrap();
     assert_eq!(send(&mut out, &mut to), Err(Fault::Body));
     assert!(!to.took.ends_with(b"0\r\n\r\n"));
 }
@@ -203,7 +207,7 @@ fn a_request_is_taken_back_only_when_nothing_of_it_was_written() {
     for (body, headers, back) in bodies {
         let (mut out, mut to) = (Outgoing::default(), Narrow::new(1000));
         to.closed = true;
-        out.begin(&head("PUT", headers), body()).unwrap();
+        out.begin(&head("PUT", headers), body(), Vec::new()).unwrap();
         assert_eq!(send(&mut out, &mut to), Err(Fault::Wire));
         let mut taken = out.take_back();
         assert_eq!(taken.as_ref().and_then(Body::length), back);
@@ -215,7 +219,7 @@ fn a_request_is_taken_back_only_when_nothing_of_it_was_written() {
         }
         // And one byte is enough to keep it.
         let (mut out, mut to) = (Outgoing::default(), Narrow::new(1));
-        out.begin(&head("PUT", headers), body()).unwrap();
+        out.begin(&head("PUT", headers), body(), Vec::new()).unwrap();
         assert!(out.poll(&mut to, &mut Context::from_waker(Waker::noop())).is_pending());
         to.closed = true;
         assert_eq!(send(&mut out, &mut to), Err(Fault::Wire));
@@ -228,7 +232,7 @@ fn a_request_is_taken_back_only_when_nothing_of_it_was_written() {
 fn a_long_stream_of_chunks_takes_no_room() {
     struct Endless(usize);
     let mut out = Outgoing::default();
-    out.begin(&head("PUT", &[]), stream(b"x", None)).unwrap();
+    out.begin(&head("PUT", &[]), stream(b"x", None), Vec::new()).unwrap();
     let mut to = Narrow::new(1000);
     let mut left = Endless(1000);
     while left.0 > 0 {
