@@ -215,8 +215,8 @@ impl Event<'_> {
         }
         let (listed, omitted) = fitting(self.resources, RESOURCES);
         if !listed.is_empty() {
-            line.objects(name!("resources"), listed, |name, line| {
-                line.text(name!("name"), &cut(name, RESOURCE));
+            line.objects(name!("resources"), listed, |resource, object| {
+                object.text(name!("name"), &cut(resource, RESOURCE));
             });
         }
         line.maybe(name!("errorCode"), self.error_code, TEXT);
