@@ -11,7 +11,7 @@ use crate::audit::Record;
 use crate::body::Meter;
 
 /// Pieces of each kind that are kept.
-const KEPT: usize = 64;
+const KEPT: usize = 256;
 /// Headers that a map has room for, at most, to be kept.
 const MOST_HEADERS: usize = 64;
 
