@@ -261,7 +261,10 @@ fn sources_with_two_readings_are_refused() {
     let two = [("x-amz-copy-source", "a/b"), ("x-amz-copy-source", "a/c")];
     assert!(asked("PUT", "/b/k", &two).is_err());
     assert!(asked("PUT", "/b/k?x-amz-copy-source=a%2Fb", &[]).is_err());
-    assert!(asked("PUT", "/b/k", &[("x-amz-meta-snowball-auto-extract", "true")]).is_err());
+    for archive in ["x-amz-meta-snowball-auto-extract", "x-amz-meta-minio-snowball-auto-extract"] {
+        assert!(asked("PUT", "/b/k", &[(archive, "true")]).is_err(), "{archive}");
+        assert!(asked("PUT", &format!("/b/k?{}=true", archive.to_uppercase()), &[]).is_err(), "{archive}");
+    }
 }
 
 #[test]
